@@ -1,0 +1,61 @@
+// Package quarantine keeps every event that cannot be processed: whole, with a
+// typed reason, so that it can be read, mended and sent again.
+package quarantine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+)
+
+// Stage is where an event was found unfit.
+type Stage string
+
+// The stages, named after the functions.
+const (
+	Beacon Stage = "beacon"
+	Enrich Stage = "enrich"
+	Score  Stage = "score"
+)
+
+// Entry is one event (or one record that cannot be read) in quarantine.
+type Entry struct {
+	// ID is the entry's identity: putting it again changes nothing. See NewID.
+	ID      string `json:"id"`
+	Project string `json:"project"`
+	Stage   Stage  `json:"stage"`
+	// Reason is the typed reason, such as "missing_id"; Detail says it in a sentence.
+	Reason string `json:"reason"`
+	Detail string `json:"detail,omitempty"`
+	// Time is when it was accepted, Unix milliseconds.
+	Time int64 `json:"time"`
+	// Events is how many accepted events the entry stands for: 1, or a record's count.
+	Events int `json:"events"`
+	// Body is what was to be processed, whole: an event's JSON, or an encoded record.
+	Body []byte `json:"body"`
+}
+
+// NewID derives an entry's identity from what it holds and discriminates by
+// (the record's stream ID, the message id), so that a retry meets its own entry.
+func NewID(e Entry, discriminator string) string {
+	h := sha256.New()
+	for _, s := range []string{e.Project, string(e.Stage), e.Reason, discriminator} {
+		h.Write([]byte(s))
+		h.Write([]byte{0})
+	}
+	h.Write(e.Body)
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// Sink takes entries in.
+type Sink interface {
+	// Put returns nil only after every entry is durable. Putting an ID again changes nothing.
+	Put(ctx context.Context, entries []Entry) error
+}
+
+// Reader reads a project's entries.
+type Reader interface {
+	// List returns up to limit entries, newest first, starting after the page
+	// that returned cursor; empty begins. An empty next ends.
+	List(ctx context.Context, project, cursor string, limit int) (entries []Entry, next string, err error)
+}
