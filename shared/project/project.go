@@ -2,12 +2,7 @@
 // crosses projects.
 package project
 
-import (
-	"context"
-	"crypto/sha256"
-	"crypto/subtle"
-	"fmt"
-)
+import "context"
 
 // AddressPolicy says what is kept of a visitor's IP address. It is applied
 // before anything is stored.
