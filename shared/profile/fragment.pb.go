@@ -59,14 +59,13 @@ type State struct {
 	LastTouch  *Touch  `protobuf:"bytes,16,opt,name=last_touch,json=lastTouch,proto3" json:"last_touch,omitempty"`
 	Group      *TextAt `protobuf:"bytes,17,opt,name=group,proto3" json:"group,omitempty"`
 	// The dedupe window, oldest receipt first: hashes of message ids, and the
-	// receipt of each in Unix seconds.
-	Seen        []uint64      `protobuf:"fixed64,20,rep,packed,name=seen,proto3" json:"seen,omitempty"`
-	SeenAt      []uint32      `protobuf:"varint,21,rep,packed,name=seen_at,json=seenAt,proto3" json:"seen_at,omitempty"`
+	// receipt of each in Unix milliseconds.
+	Seen   []uint64 `protobuf:"fixed64,20,rep,packed,name=seen,proto3" json:"seen,omitempty"`
+	SeenAt []int64  `protobuf:"varint,21,rep,packed,name=seen_at,json=seenAt,proto3" json:"seen_at,omitempty"`
+	// By segment.
 	Memberships []*Membership `protobuf:"bytes,22,rep,name=memberships,proto3" json:"memberships,omitempty"`
 	// Transitions decided and not yet known to be published.
-	Outbox []*Transition `protobuf:"bytes,23,rep,name=outbox,proto3" json:"outbox,omitempty"`
-	// The latest transition number used.
-	Transitions   int64 `protobuf:"varint,24,opt,name=transitions,proto3" json:"transitions,omitempty"`
+	Outbox        []*Transition `protobuf:"bytes,23,rep,name=outbox,proto3" json:"outbox,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -227,7 +226,7 @@ func (x *State) GetSeen() []uint64 {
 	return nil
 }
 
-func (x *State) GetSeenAt() []uint32 {
+func (x *State) GetSeenAt() []int64 {
 	if x != nil {
 		return x.SeenAt
 	}
@@ -246,13 +245,6 @@ func (x *State) GetOutbox() []*Transition {
 		return x.Outbox
 	}
 	return nil
-}
-
-func (x *State) GetTransitions() int64 {
-	if x != nil {
-		return x.Transitions
-	}
-	return 0
 }
 
 // Stamp orders events: by event time (Unix milliseconds), then by the hash of
@@ -428,7 +420,11 @@ type MetricState struct {
 	// The hash of the definition: a changed definition starts anew.
 	Metric uint64 `protobuf:"fixed64,1,opt,name=metric,proto3" json:"metric,omitempty"`
 	// By index, oldest first; a metric without window has the one bucket 0.
-	Buckets       []*Bucket `protobuf:"bytes,2,rep,name=buckets,proto3" json:"buckets,omitempty"`
+	Buckets []*Bucket `protobuf:"bytes,2,rep,name=buckets,proto3" json:"buckets,omitempty"`
+	// The definition's Kind, and how many buckets are kept: with them a state can
+	// be merged without its definition.
+	Kind          uint32 `protobuf:"varint,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Keep          uint32 `protobuf:"varint,4,opt,name=keep,proto3" json:"keep,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -475,6 +471,20 @@ func (x *MetricState) GetBuckets() []*Bucket {
 		return x.Buckets
 	}
 	return nil
+}
+
+func (x *MetricState) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *MetricState) GetKeep() uint32 {
+	if x != nil {
+		return x.Keep
+	}
+	return 0
 }
 
 // Bucket is a metric over one span of event time.
@@ -1027,12 +1037,14 @@ func (x *Touch) GetLandingPath() string {
 	return ""
 }
 
-// Membership is a segment the person is in.
+// Membership is a person's standing with a segment.
 type Membership struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Segment string                 `protobuf:"bytes,1,opt,name=segment,proto3" json:"segment,omitempty"`
-	// Since when, Unix milliseconds.
-	Since         int64 `protobuf:"varint,2,opt,name=since,proto3" json:"since,omitempty"`
+	// When it last changed, Unix milliseconds.
+	Since int64 `protobuf:"varint,2,opt,name=since,proto3" json:"since,omitempty"`
+	// How often it changed: the person is in the segment when odd.
+	Changes       int64 `protobuf:"varint,3,opt,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1081,7 +1093,15 @@ func (x *Membership) GetSince() int64 {
 	return 0
 }
 
-// Transition is a person's entry into a segment or exit from it.
+func (x *Membership) GetChanges() int64 {
+	if x != nil {
+		return x.Changes
+	}
+	return 0
+}
+
+// Transition is a person's entry into a segment or exit from it, and what the
+// actions stream carries.
 type Transition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Deterministic: the same transition decided again has the same id.
@@ -1089,7 +1109,10 @@ type Transition struct {
 	Segment string `protobuf:"bytes,2,opt,name=segment,proto3" json:"segment,omitempty"`
 	Entered bool   `protobuf:"varint,3,opt,name=entered,proto3" json:"entered,omitempty"`
 	// When it was decided, Unix milliseconds.
-	At            int64 `protobuf:"varint,4,opt,name=at,proto3" json:"at,omitempty"`
+	At int64 `protobuf:"varint,4,opt,name=at,proto3" json:"at,omitempty"`
+	// Whose it is; left out in a fragment's own outbox.
+	Project       string `protobuf:"bytes,5,opt,name=project,proto3" json:"project,omitempty"`
+	Key           string `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1152,11 +1175,25 @@ func (x *Transition) GetAt() int64 {
 	return 0
 }
 
+func (x *Transition) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
+}
+
+func (x *Transition) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
 var File_shared_profile_fragment_proto protoreflect.FileDescriptor
 
 const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\n" +
-	"\x1dshared/profile/fragment.proto\x12\x0fhito.profile.v1\x1a\x18shared/event/event.proto\"\x97\a\n" +
+	"\x1dshared/profile/fragment.proto\x12\x0fhito.profile.v1\x1a\x18shared/event/event.proto\"\xf5\x06\n" +
 	"\x05State\x12\x12\n" +
 	"\x04form\x18\x01 \x01(\rR\x04form\x12\x1b\n" +
 	"\terased_at\x18\x02 \x01(\x03R\berasedAt\x12%\n" +
@@ -1180,10 +1217,9 @@ const file_shared_profile_fragment_proto_rawDesc = "" +
 	"last_touch\x18\x10 \x01(\v2\x16.hito.profile.v1.TouchR\tlastTouch\x12-\n" +
 	"\x05group\x18\x11 \x01(\v2\x17.hito.profile.v1.TextAtR\x05group\x12\x12\n" +
 	"\x04seen\x18\x14 \x03(\x06R\x04seen\x12\x17\n" +
-	"\aseen_at\x18\x15 \x03(\rR\x06seenAt\x12=\n" +
+	"\aseen_at\x18\x15 \x03(\x03R\x06seenAt\x12=\n" +
 	"\vmemberships\x18\x16 \x03(\v2\x1b.hito.profile.v1.MembershipR\vmemberships\x123\n" +
-	"\x06outbox\x18\x17 \x03(\v2\x1b.hito.profile.v1.TransitionR\x06outbox\x12 \n" +
-	"\vtransitions\x18\x18 \x01(\x03R\vtransitions\"+\n" +
+	"\x06outbox\x18\x17 \x03(\v2\x1b.hito.profile.v1.TransitionR\x06outbox\"+\n" +
 	"\x05Stamp\x12\x12\n" +
 	"\x04time\x18\x01 \x01(\x03R\x04time\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x06R\x02id\"5\n" +
@@ -1193,10 +1229,12 @@ const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\x05Trait\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\x12&\n" +
-	"\x02at\x18\x03 \x01(\v2\x16.hito.profile.v1.StampR\x02at\"X\n" +
+	"\x02at\x18\x03 \x01(\v2\x16.hito.profile.v1.StampR\x02at\"\x80\x01\n" +
 	"\vMetricState\x12\x16\n" +
 	"\x06metric\x18\x01 \x01(\x06R\x06metric\x121\n" +
-	"\abuckets\x18\x02 \x03(\v2\x17.hito.profile.v1.BucketR\abuckets\"\xd0\x01\n" +
+	"\abuckets\x18\x02 \x03(\v2\x17.hito.profile.v1.BucketR\abuckets\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\rR\x04kind\x12\x12\n" +
+	"\x04keep\x18\x04 \x01(\rR\x04keep\"\xd0\x01\n" +
 	"\x06Bucket\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x03R\x05index\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x15\n" +
@@ -1236,17 +1274,20 @@ const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\x02at\x18\x01 \x01(\v2\x16.hito.profile.v1.StampR\x02at\x123\n" +
 	"\breferrer\x18\x02 \x01(\v2\x17.hito.event.v1.ReferrerR\breferrer\x123\n" +
 	"\bcampaign\x18\x03 \x01(\v2\x17.hito.event.v1.CampaignR\bcampaign\x12!\n" +
-	"\flanding_path\x18\x04 \x01(\tR\vlandingPath\"<\n" +
+	"\flanding_path\x18\x04 \x01(\tR\vlandingPath\"V\n" +
 	"\n" +
 	"Membership\x12\x18\n" +
 	"\asegment\x18\x01 \x01(\tR\asegment\x12\x14\n" +
-	"\x05since\x18\x02 \x01(\x03R\x05since\"`\n" +
+	"\x05since\x18\x02 \x01(\x03R\x05since\x12\x18\n" +
+	"\achanges\x18\x03 \x01(\x03R\achanges\"\x8c\x01\n" +
 	"\n" +
 	"Transition\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\asegment\x18\x02 \x01(\tR\asegment\x12\x18\n" +
 	"\aentered\x18\x03 \x01(\bR\aentered\x12\x0e\n" +
-	"\x02at\x18\x04 \x01(\x03R\x02atB*Z(github.com/hitolayer/hito/shared/profileb\x06proto3"
+	"\x02at\x18\x04 \x01(\x03R\x02at\x12\x18\n" +
+	"\aproject\x18\x05 \x01(\tR\aproject\x12\x10\n" +
+	"\x03key\x18\x06 \x01(\tR\x03keyB*Z(github.com/hitolayer/hito/shared/profileb\x06proto3"
 
 var (
 	file_shared_profile_fragment_proto_rawDescOnce sync.Once
