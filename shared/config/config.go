@@ -1,0 +1,46 @@
+// Package config declares every HITO_* environment variable once: its name, its
+// default and what it does. The operator's binary reads the same struct tags to
+// build its flags, and the documentation is tested against them.
+package config
+
+import (
+	"reflect"
+	"time"
+)
+
+// Server is what `hito run` takes from its environment.
+type Server struct {
+	Addr       string        `env:"HITO_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to serve HTTP on."`
+	Data       string        `env:"HITO_DATA" default:".hito" placeholder:"DIR" help:"Directory that keeps everything: streams, profiles, quarantine."`
+	Projects   string        `env:"HITO_PROJECTS" placeholder:"DIR" help:"Directory of keys.yaml and one YAML file per project; empty means projects under the data directory."`
+	Memory     Bytes         `env:"HITO_MEMORY" default:"768MiB" placeholder:"SIZE" help:"Memory to stay under: caches are sized by it, and the garbage collector works harder near it."`
+	Retention  time.Duration `env:"HITO_RETENTION" default:"24h" placeholder:"DURATION" help:"How long records stay on a stream after they were consumed."`
+	DiskLimit  Bytes         `env:"HITO_DISK_LIMIT" default:"4GiB" placeholder:"SIZE" help:"How much consumed records may take on disk before the oldest go, whatever their age."`
+	GeoDB      string        `env:"HITO_GEO_DB" placeholder:"FILE" help:"MMDB file for city and network; without one, the country is known."`
+	TrustProxy bool          `env:"HITO_TRUST_PROXY" help:"Take the visitor's address from X-Forwarded-For. Only behind a proxy that sets it."`
+	Pprof      bool          `env:"HITO_PPROF" help:"Serve /debug/pprof."`
+	Log        string        `env:"HITO_LOG" default:"text" enum:"text,json" help:"Form of the log on standard error: text or json."`
+}
+
+// Client is what the commands that talk to a running hito take from their environment.
+type Client struct {
+	URL       string `name:"url" env:"HITO_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where hito is."`
+	WriteKey  string `env:"HITO_WRITE_KEY" default:"demo" placeholder:"KEY" help:"Project's write key, to send with."`
+	SecretKey string `env:"HITO_SECRET_KEY" default:"demo-secret" placeholder:"KEY" help:"Project's secret key, to read with."`
+}
+
+// Variable is one environment variable.
+type Variable struct {
+	Name, Default, Help string
+}
+
+// Variables returns all of them, in the order declared.
+func Variables() []Variable {
+	var vars []Variable
+	for _, t := range []reflect.Type{reflect.TypeFor[Server](), reflect.TypeFor[Client]()} {
+		for f := range t.Fields() {
+			vars = append(vars, Variable{f.Tag.Get("env"), f.Tag.Get("default"), f.Tag.Get("help")})
+		}
+	}
+	return vars
+}
