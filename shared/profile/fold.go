@@ -1,0 +1,363 @@
+package profile
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/valyala/fastjson"
+
+	"github.com/hitolayer/hito/shared/event"
+)
+
+// Form is the stored form this build writes. Builds read it and the one before.
+const Form = 1
+
+// The bounds of a fragment. Whatever exceeds one is dropped by a rule that
+// depends on the set of events alone, never on their order, so that truncation
+// commutes too.
+const (
+	// WindowCount is how many message ids the dedupe window holds at most: more
+	// than the largest redelivery one key can see, a whole batch of 2,500 events.
+	WindowCount = 4096
+	// WindowAge is how long a message id stays in the dedupe window.
+	WindowAge = 24 * time.Hour
+
+	maxNames      = 64   // distinct event names, the first in byte order
+	maxTraits     = 64   // traits, the first keys in byte order
+	maxTraitKey   = 128  // bytes
+	maxTraitValue = 1024 // bytes of JSON
+	maxSlots      = 128  // half-hours with events, the latest
+	maxRecent     = 10   // recent events, the latest
+	maxRecentText = 120  // bytes of a recent event's name and path
+	maxClaims     = 32   // anonymous ids of a user, the latest claimed
+	maxClaimants  = 4    // users of an anonymous id, the earliest to claim it
+)
+
+// slotWidth is half the reason sessions commute: two events in one slot are
+// always of one session, so that a slot's first and last event say it all.
+const slotWidth = SessionGap
+
+// SessionGap is the pause that ends a session.
+const SessionGap = 30 * time.Minute
+
+// Tally is what became of events.
+type Tally struct {
+	Scored, Duplicate, Suppressed int
+	// Redelivered events had their outcome before: the stream brought the same
+	// acceptance again.
+	Redelivered int
+	// Evicted counts ids that left the dedupe window before their time, forced
+	// out by WindowCount: a repeat of one would be counted again.
+	Evicted int
+}
+
+// Plus adds u to t.
+func (t Tally) Plus(u Tally) Tally {
+	t.Scored += u.Scored
+	t.Duplicate += u.Duplicate
+	t.Suppressed += u.Suppressed
+	t.Redelivered += u.Redelivered
+	t.Evicted += u.Evicted
+	return t
+}
+
+// Folder folds records into fragments. Its buffers are reused, so it serves
+// one goroutine; its zero value is ready.
+type Folder struct {
+	// Metrics says what events contribute; nil folds everything but metrics.
+	Metrics Extractor
+
+	parser        fastjson.Parser
+	contributions []Contribution
+	scratch       []byte
+}
+
+// Fold folds a record into its fragment, or erases the fragment when the
+// record says so. The fragment then shares memory with the record.
+func (fo *Folder) Fold(f *Fragment, r *event.Record) Tally {
+	s := f.State
+	if r.Erase {
+		f.erase(r.ReceivedAt)
+		return Tally{}
+	}
+	if r.ReceivedAt <= s.ErasedAt {
+		return Tally{Suppressed: len(r.Events)}
+	}
+	var t Tally
+	before := len(s.Seen)
+	s.Form = Form
+	s.ReceivedUntil = max(s.ReceivedUntil, r.ReceivedAt)
+	for _, e := range r.Events {
+		id := xxhash.Sum64String(e.MessageId)
+		if i := lastIndex(s.Seen, id); i >= 0 {
+			if i < before && s.SeenAt[i] == r.ReceivedAt {
+				t.Redelivered++
+			} else {
+				t.Duplicate++
+			}
+			continue
+		}
+		s.Seen = append(s.Seen, id)
+		s.SeenAt = append(s.SeenAt, r.ReceivedAt)
+		fo.add(s, e, &Stamp{Time: e.Timestamp, Id: id})
+		t.Scored++
+	}
+	t.Evicted = s.evict()
+	return t
+}
+
+// erase forgets everything received so far: the fragment is then the fold over
+// what is received after ErasedAt, which is why ErasedAt is never before a
+// receipt already folded.
+func (f *Fragment) erase(at int64) {
+	if f.State.ErasedAt >= at {
+		return
+	}
+	f.State = &State{Form: Form, ErasedAt: max(at, f.State.ReceivedUntil)}
+}
+
+// lastIndex searches from the end, since repeats come soon.
+func lastIndex(ids []uint64, id uint64) int {
+	for i := len(ids) - 1; i >= 0; i-- {
+		if ids[i] == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// evict bounds the dedupe window, oldest receipt first, and returns how many
+// ids left it before their time.
+func (s *State) evict() (forced int) {
+	if len(s.SeenAt) == 0 {
+		return 0
+	}
+	limit := s.SeenAt[len(s.SeenAt)-1] - WindowAge.Milliseconds()
+	old := 0
+	for old < len(s.SeenAt) && s.SeenAt[old] < limit {
+		old++
+	}
+	forced = max(0, len(s.Seen)-old-WindowCount)
+	if n := old + forced; n > 0 {
+		s.Seen = append(s.Seen[:0], s.Seen[n:]...)
+		s.SeenAt = append(s.SeenAt[:0], s.SeenAt[n:]...)
+	}
+	return forced
+}
+
+// Reflects reports whether the event with the message id is folded in and
+// still in the dedupe window.
+func (f *Fragment) Reflects(messageID string) bool {
+	return lastIndex(f.State.Seen, xxhash.Sum64String(messageID)) >= 0
+}
+
+// Compare orders stamps by time, then by id. A nil stamp is before all others.
+func (a *Stamp) Compare(b *Stamp) int {
+	if a == nil || b == nil {
+		return cmp.Compare(btoi(a != nil), btoi(b != nil))
+	}
+	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Id, b.Id))
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (fo *Folder) add(s *State, e *event.Event, at *Stamp) {
+	if s.Events == 0 || e.Timestamp < s.FirstSeen {
+		s.FirstSeen = e.Timestamp
+	}
+	s.LastSeen = max(s.LastSeen, e.Timestamp)
+	s.Events++
+	s.addName(countedName(e), 1)
+	s.addSlot(e.Timestamp)
+	s.addRecent(e, at)
+	fo.addTraits(s, e, at)
+	if e.Type == event.Type_TYPE_GROUP && at.Compare(s.Group.GetAt()) > 0 {
+		s.Group = &TextAt{At: at, Text: clip(e.GroupId, maxTraitValue)}
+	}
+	if x := e.Enriched; x != nil {
+		s.addEnriched(x, at)
+	}
+	if id, ok := e.Claim(); ok {
+		s.addClaim(id, at, at)
+	}
+	if fo.Metrics != nil {
+		fo.contributions = fo.Metrics.Extract(e, fo.contributions[:0])
+		for i := range fo.contributions {
+			s.addContribution(&fo.contributions[i], at)
+		}
+	}
+}
+
+// countedName is what EventsNamed counts an event under: a track event's name,
+// any other's type.
+func countedName(e *event.Event) string {
+	if e.Type == event.Type_TYPE_TRACK {
+		return e.Name
+	}
+	return e.Type.Word()
+}
+
+// insert puts x at i and drops what then exceeds limit.
+func insert[T any](list []T, i int, x T, limit int) []T {
+	if i >= limit {
+		return list
+	}
+	list = slices.Insert(list, i, x)
+	return list[:min(len(list), limit)]
+}
+
+// insertNewest puts x at i and drops from the front what then exceeds limit.
+func insertNewest[T any](list []T, i int, x T, limit int) []T {
+	if len(list) < limit {
+		return slices.Insert(list, i, x)
+	}
+	if i > 0 {
+		copy(list, list[1:i])
+		list[i-1] = x
+	}
+	return list
+}
+
+func (s *State) addName(name string, n int64) {
+	i, found := slices.BinarySearchFunc(s.Names, name, func(c *NameCount, name string) int {
+		return strings.Compare(c.Name, name)
+	})
+	if found {
+		s.Names[i].Count += n
+		return
+	}
+	s.Names = insert(s.Names, i, &NameCount{Name: name, Count: n}, maxNames)
+}
+
+func (s *State) addSlot(ms int64) {
+	width := slotWidth.Milliseconds()
+	index := floorDiv(ms, width)
+	in := uint32(ms - index*width)
+	s.mergeSlot(&Slot{Index: index, First: in, Last: in, Count: 1})
+}
+
+// mergeSlot keeps the latest slots, the newest last. It may keep add itself.
+func (s *State) mergeSlot(add *Slot) {
+	i := len(s.Slots)
+	for i > 0 && s.Slots[i-1].Index > add.Index {
+		i--
+	}
+	if i > 0 && s.Slots[i-1].Index == add.Index {
+		o := s.Slots[i-1]
+		o.First, o.Last, o.Count = min(o.First, add.First), max(o.Last, add.Last), o.Count+add.Count
+		return
+	}
+	s.Slots = insertNewest(s.Slots, i, add, maxSlots)
+}
+
+func (s *State) addRecent(e *event.Event, at *Stamp) {
+	if len(s.Recent) == maxRecent && at.Compare(s.Recent[0].At) < 0 {
+		return
+	}
+	s.mergeRecent(&Recent{
+		At: at, MessageId: e.MessageId, Type: e.Type,
+		Name: clip(e.Name, maxRecentText), Path: clip(e.GetEnriched().GetPage().GetPath(), maxRecentText),
+	})
+}
+
+func (s *State) mergeRecent(add *Recent) {
+	i := len(s.Recent)
+	for i > 0 && s.Recent[i-1].At.Compare(add.At) > 0 {
+		i--
+	}
+	s.Recent = insertNewest(s.Recent, i, add, maxRecent)
+}
+
+// clip returns at most limit bytes of s, whole runes.
+func clip(s string, limit int) string {
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "")
+	}
+	return s
+}
+
+// addTraits takes the traits of an identify event, and those that any event's
+// context says of its user; a group's traits are the group's.
+func (fo *Folder) addTraits(s *State, e *event.Event, at *Stamp) {
+	if e.Type == event.Type_TYPE_IDENTIFY && len(e.Traits) > 2 {
+		fo.addTraitObject(s, e.Traits, nil, at)
+	}
+	if bytes.Contains(e.Context, []byte(`"traits"`)) {
+		fo.addTraitObject(s, e.Context, []string{"traits"}, at)
+	}
+}
+
+func (fo *Folder) addTraitObject(s *State, doc []byte, path []string, at *Stamp) {
+	v, err := fo.parser.ParseBytes(doc)
+	if err != nil {
+		return
+	}
+	v.GetObject(path...).Visit(func(key []byte, v *fastjson.Value) {
+		if len(key) == 0 || len(key) > maxTraitKey {
+			return
+		}
+		fo.scratch = v.MarshalTo(fo.scratch[:0])
+		if len(fo.scratch) <= maxTraitValue {
+			s.addTrait(key, fo.scratch, at)
+		}
+	})
+}
+
+// addTrait copies key and value. Of one event's two values for a key the
+// first stays: an identify event's own traits come before its context's.
+func (s *State) addTrait(key, value []byte, at *Stamp) {
+	i, found := slices.BinarySearchFunc(s.Traits, key, func(t *Trait, key []byte) int {
+		return strings.Compare(t.Key, string(key))
+	})
+	switch {
+	case found && at.Compare(s.Traits[i].At) > 0:
+		s.Traits[i] = &Trait{Key: s.Traits[i].Key, Value: bytes.Clone(value), At: at}
+	case !found:
+		s.Traits = insert(s.Traits, i, &Trait{Key: string(key), Value: bytes.Clone(value), At: at}, maxTraits)
+	}
+}
+
+func (s *State) addEnriched(x *event.Enriched, at *Stamp) {
+	if x.Agent != nil && at.Compare(s.Agent.GetAt()) > 0 {
+		s.Agent = &AgentAt{At: at, Agent: x.Agent}
+	}
+	if x.Geo != nil && at.Compare(s.Geo.GetAt()) > 0 {
+		s.Geo = &GeoAt{At: at, Geo: x.Geo}
+	}
+	referred := x.Referrer != nil && x.Referrer.Medium != "" && x.Referrer.Medium != "internal"
+	if !referred && x.Campaign == nil {
+		return
+	}
+	first := s.FirstTouch == nil || at.Compare(s.FirstTouch.At) < 0
+	last := s.LastTouch == nil || at.Compare(s.LastTouch.At) > 0
+	if !first && !last {
+		return
+	}
+	touch := &Touch{At: at, Campaign: x.Campaign, LandingPath: clip(x.GetPage().GetPath(), maxRecentText)}
+	if referred {
+		touch.Referrer = x.Referrer
+	}
+	if first {
+		s.FirstTouch = touch
+	}
+	if last {
+		s.LastTouch = touch
+	}
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
