@@ -101,8 +101,10 @@ func loadOne(ctx context.Context, store Store, key Key) (*Fragment, error) {
 
 // UserID returns the person's user id, empty when anonymous.
 func (p *Person) UserID() string {
-	id, _ := p.Head.Key.User()
-	return id
+	if id, ok := p.Head.Key.User(); ok {
+		return id
+	}
+	return ""
 }
 
 // AnonymousIDs returns the anonymous ids that belong to the person, sorted.
