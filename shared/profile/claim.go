@@ -64,3 +64,10 @@ func (f *Fragment) Claimant() string {
 	}
 	return f.State.Claims[0].Id
 }
+
+// Knows reports whether a user's fragment has heard that the anonymous id was
+// claimed at or before a time, so that the anonymous fragment knows it too.
+func (f *Fragment) Knows(anonymousID string, at *Stamp) bool {
+	i := slices.IndexFunc(f.State.Claims, func(c *Claim) bool { return c.Id == anonymousID })
+	return i >= 0 && f.State.Claims[i].First.Compare(at) <= 0
+}

@@ -1,0 +1,80 @@
+// Package score is the function that folds enriched events into fragments,
+// decides segments, and publishes who entered and left them.
+package score
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hitolayer/hito/shared/event"
+	"github.com/hitolayer/hito/shared/ledger"
+	"github.com/hitolayer/hito/shared/profile"
+	"github.com/hitolayer/hito/shared/stream"
+	"github.com/hitolayer/hito/shared/telemetry"
+)
+
+// Rules is what a project's rules say of an event and of a person.
+type Rules interface {
+	profile.Extractor
+	// Standings appends where the person stands with each segment. It leaves out
+	// those it cannot decide: these stay as they are.
+	Standings(p *profile.Person, now time.Time, into []profile.Standing) []profile.Standing
+}
+
+// Handler scores batches of the enriched stream.
+type Handler struct {
+	Store profile.Store
+	// Rules returns a project's rules, nil when it has none.
+	Rules func(project string) Rules
+	// Actions is the stream of transitions (encoded profile.Transition).
+	Actions   stream.Publisher
+	Ledger    ledger.Recorder
+	Telemetry telemetry.Sink
+	Now       func() time.Time
+}
+
+// Handle is a stream.Handler: one read and one conditional write per fragment
+// and batch. A fragment that somebody else changed meanwhile is read and folded
+// again, as often as ctx allows.
+func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
+	b := newBatch(h)
+	var failures stream.Failures
+	oldest := b.now.UnixMilli()
+	for i := range records {
+		r, err := event.Decode(records[i].Data)
+		if err != nil {
+			failures = append(failures, stream.Failure{Index: i, Err: stream.Permanent(err)})
+			continue
+		}
+		oldest = min(oldest, r.ReceivedAt)
+		b.add(profile.Key{Project: r.Project, Visitor: r.Key}, r)
+	}
+	if err := b.run(ctx); err != nil {
+		return fmt.Errorf("score %d records: %w", len(records), err)
+	}
+	h.Telemetry.Emit(ctx, "score",
+		telemetry.Value{Name: "events_scored", Unit: telemetry.Count, V: float64(b.tally.Scored)},
+		telemetry.Value{Name: "events_duplicate", Unit: telemetry.Count, V: float64(b.tally.Duplicate)},
+		telemetry.Value{Name: "events_suppressed", Unit: telemetry.Count, V: float64(b.tally.Suppressed)},
+		telemetry.Value{Name: "events_redelivered", Unit: telemetry.Count, V: float64(b.tally.Redelivered)},
+		telemetry.Value{Name: "window_evictions", Unit: telemetry.Count, V: float64(b.tally.Evicted)},
+		telemetry.Value{Name: "save_conflicts", Unit: telemetry.Count, V: float64(b.conflicts)},
+		telemetry.Value{Name: "transitions", Unit: telemetry.Count, V: float64(b.transitions)},
+		telemetry.Value{Name: "latency", Unit: telemetry.Milliseconds, V: float64(h.Now().UnixMilli() - oldest)},
+	)
+	return failures.OrNil()
+}
+
+// Reevaluate decides the segments of the persons that the keys belong to anew,
+// as time passing or changed rules demand.
+func (h *Handler) Reevaluate(ctx context.Context, keys []profile.Key) error {
+	b := newBatch(h)
+	for _, k := range keys {
+		b.add(k, nil)
+	}
+	if err := b.run(ctx); err != nil {
+		return fmt.Errorf("reevaluate %d keys: %w", len(keys), err)
+	}
+	return nil
+}

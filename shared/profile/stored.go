@@ -1,0 +1,28 @@
+package profile
+
+import "fmt"
+
+// Encode returns the fragment's stored form.
+func (f *Fragment) Encode() ([]byte, error) {
+	f.State.Form = Form
+	b, err := f.State.MarshalVT()
+	if err != nil {
+		return nil, fmt.Errorf("encode fragment %s: %w", f.Key, err)
+	}
+	return b, nil
+}
+
+// Decode reads a fragment's stored form. The fragment keeps nothing of data.
+func Decode(key Key, version uint64, data []byte) (*Fragment, error) {
+	s := new(State)
+	if err := s.UnmarshalVT(data); err != nil {
+		return nil, fmt.Errorf("decode fragment %s: %w", key, err)
+	}
+	switch {
+	case s.Form == 0 || s.Form > Form:
+		return nil, fmt.Errorf("decode fragment %s: stored form %d, this build reads up to %d: deploy readers before writers", key, s.Form, Form)
+	case len(s.Seen) != len(s.SeenAt):
+		return nil, fmt.Errorf("decode fragment %s: %d ids in the dedupe window with %d times", key, len(s.Seen), len(s.SeenAt))
+	}
+	return &Fragment{Key: key, Version: version, State: s}, nil
+}
