@@ -194,11 +194,11 @@ func Render(p *profile.Person, r *rules.Rules, now time.Time) *Profile {
 		Segments:     []string{},
 		FirstSeen:    Time{p.FirstSeen()},
 		LastSeen:     Time{p.LastSeen()},
-		Device:       device(p.Agent()),
-		Geo:          geo(p.Geo()),
+		Device:       NewDevice(p.Agent()),
+		Geo:          NewGeo(p.Geo()),
 		Bot:          p.Bot(),
-		FirstTouch:   touch(p.FirstTouch()),
-		LastTouch:    touch(p.LastTouch()),
+		FirstTouch:   NewTouch(p.FirstTouch()),
+		LastTouch:    NewTouch(p.LastTouch()),
 		Recent:       []Recent{},
 	}
 	if id := p.UserID(); id != "" {
@@ -247,7 +247,8 @@ func finite(v any) any {
 	return v
 }
 
-func device(a *event.Agent) *Device {
+// NewDevice returns a user agent's JSON form, nil for nil.
+func NewDevice(a *event.Agent) *Device {
 	if a == nil {
 		return nil
 	}
@@ -257,14 +258,16 @@ func device(a *event.Agent) *Device {
 	}
 }
 
-func geo(g *event.Geo) *Geo {
+// NewGeo returns a place's JSON form, nil for nil.
+func NewGeo(g *event.Geo) *Geo {
 	if g == nil {
 		return nil
 	}
 	return &Geo{Country: g.Country, Region: g.Region, City: g.City, ASN: g.Asn, ASOrg: g.AsOrg}
 }
 
-func touch(r *event.Referrer, c *event.Campaign) *Touch {
+// NewTouch returns a referrer's and a campaign's JSON form, nil without either.
+func NewTouch(r *event.Referrer, c *event.Campaign) *Touch {
 	if r == nil && c == nil {
 		return nil
 	}

@@ -1,0 +1,193 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hitolayer/hito/functions/profile"
+	"github.com/hitolayer/hito/shared/ledger"
+	"github.com/hitolayer/hito/shared/project"
+	"github.com/hitolayer/hito/shared/telemetry"
+)
+
+// Stats answers GET /v1/stats: a project's events per second over the last
+// minute, from its ledger, and how long events took from the beacon to their
+// profile, from the score function's telemetry. The latency is the process's,
+// not the project's: it tells nothing about anybody.
+//
+// As a telemetry.Sink it passes everything on to Next.
+type Stats struct {
+	Projects project.Directory
+	Ledger   ledger.Reader
+	// Next gets all telemetry too, nothing does when nil.
+	Next telemetry.Sink
+	// Now is the clock, time.Now when nil.
+	Now func() time.Time
+
+	mu      sync.Mutex
+	seconds [window]second
+}
+
+const (
+	window = 60 // seconds that the latency covers
+
+	// Eight buckets per doubling from a tenth of a millisecond up: a quantile is
+	// off by 9% at most.
+	perDoubling = 8
+	buckets     = 21*perDoubling + 1
+	smallest    = 0.1 // milliseconds
+)
+
+// second is what was scored in one second, by latency.
+type second struct {
+	unix   int64
+	counts [buckets]int64
+	total  int64
+}
+
+var _ telemetry.Sink = (*Stats)(nil)
+
+// Emit keeps the latency that the score function emits beside how many events
+// it scored, and passes everything on.
+func (s *Stats) Emit(ctx context.Context, function string, values ...telemetry.Value) {
+	if s.Next != nil {
+		s.Next.Emit(ctx, function, values...)
+	}
+	if function != "score" {
+		return
+	}
+	var scored int64
+	latency := -1.0
+	for _, v := range values {
+		switch v.Name {
+		case "events_scored":
+			scored += int64(v.V)
+		case "latency":
+			latency = v.V
+		}
+	}
+	if scored <= 0 || !(latency >= 0) {
+		return
+	}
+	now := s.now().Unix()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slot := &s.seconds[now%window]
+	if slot.unix != now {
+		*slot = second{unix: now}
+	}
+	slot.counts[bucket(latency)] += scored
+	slot.total += scored
+}
+
+func bucket(ms float64) int {
+	if ms <= smallest {
+		return 0
+	}
+	return min(int(math.Log2(ms/smallest)*perDoubling)+1, buckets-1)
+}
+
+// upper is the upper end of a bucket in milliseconds.
+func upper(bucket int) float64 { return smallest * math.Exp2(float64(bucket)/perDoubling) }
+
+// Rates are events per second over the last minute.
+type Rates struct {
+	Accepted float64 `json:"accepted"`
+	Scored   float64 `json:"scored"`
+}
+
+// Latency is how long events took from being accepted to being in their
+// profile. An event counts as slow as the slowest of its batch.
+type Latency struct {
+	Events int64   `json:"events"`
+	P50    float64 `json:"p50"`
+	P99    float64 `json:"p99"`
+}
+
+// ServeHTTP answers with the last minute's rates and latency. The latency is
+// null when nothing was scored.
+func (s *Stats) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !profile.Allow(w, r, "GET, HEAD") {
+		return
+	}
+	p, ok := profile.Authenticate(w, r, s.Projects)
+	if !ok {
+		return
+	}
+	now := s.now()
+	rates, err := s.rates(r.Context(), p.Name, now)
+	if err != nil {
+		if r.Context().Err() != nil {
+			return
+		}
+		slog.ErrorContext(r.Context(), "stats failed", "error", err)
+		w.Header().Set("Retry-After", "1")
+		profile.Refuse(w, http.StatusServiceUnavailable, "unavailable", "the server could not do this just now; ask again")
+		return
+	}
+	profile.Answer(w, http.StatusOK, struct {
+		WindowSeconds int      `json:"window_seconds"`
+		Rates         Rates    `json:"events_per_second"`
+		Latency       *Latency `json:"latency_ms"`
+	}{window, rates, s.latency(now.Unix())})
+}
+
+// rates takes of the minute before the present one as much as the present one lacks.
+func (s *Stats) rates(ctx context.Context, project string, now time.Time) (Rates, error) {
+	present := now.Unix() / 60
+	minutes, err := s.Ledger.Minutes(ctx, project, present-1, present)
+	if err != nil {
+		return Rates{}, fmt.Errorf("rates: %w", err)
+	}
+	var rates Rates
+	for _, m := range minutes {
+		share := 1.0
+		if m.Minute < present {
+			share = 1 - float64(now.Unix()%60)/60
+		}
+		rates.Accepted += share * float64(m.Accepted) / 60
+		rates.Scored += share * float64(m.Scored) / 60
+	}
+	return rates, nil
+}
+
+func (s *Stats) latency(now int64) *Latency {
+	var sum second
+	s.mu.Lock()
+	for i := range s.seconds {
+		if slot := &s.seconds[i]; slot.unix > now-window && slot.unix <= now {
+			sum.total += slot.total
+			for b, n := range slot.counts {
+				sum.counts[b] += n
+			}
+		}
+	}
+	s.mu.Unlock()
+	if sum.total == 0 {
+		return nil
+	}
+	return &Latency{Events: sum.total, P50: sum.quantile(0.5), P99: sum.quantile(0.99)}
+}
+
+// quantile returns the upper end of the bucket that holds it, to a hundredth.
+func (s *second) quantile(q float64) float64 {
+	rank := int64(math.Ceil(q * float64(s.total)))
+	for b, n := range s.counts {
+		if rank -= n; rank <= 0 {
+			return math.Round(upper(b)*100) / 100
+		}
+	}
+	return upper(buckets - 1)
+}
+
+func (s *Stats) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
+}
