@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/hitolayer/hito/shared/event"
 	"github.com/hitolayer/hito/shared/ledger"
 	"github.com/hitolayer/hito/shared/profile"
@@ -203,7 +201,7 @@ func (b *batch) fold(f *loaded, claims []claim) []claim {
 			}
 			for _, e := range r.Events {
 				if id, ok := e.Claim(); ok {
-					at := &profile.Stamp{Time: e.Timestamp, Id: xxhash.Sum64String(e.MessageId)}
+					at := profile.StampOf(e)
 					if !f.Knows(id, at) {
 						claims = append(claims, claim{f.Key, profile.Key{Project: f.Key.Project, Visitor: event.AnonymousPrefix + id}, at, r.ReceivedAt})
 					}
@@ -447,7 +445,8 @@ func (b *batch) publish(ctx context.Context, heads []*loaded) error {
 	}
 	if len(records) > 0 {
 		if err := b.h.Actions.Publish(ctx, records); err != nil {
-			return fmt.Errorf("publish %d transitions: %w", len(records), err)
+			// Not wrapped: positions on the actions stream are not this batch's.
+			return fmt.Errorf("publish %d transitions: %v", len(records), err)
 		}
 		b.transitions += len(records)
 	}

@@ -5,6 +5,7 @@ package score
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hitolayer/hito/shared/event"
@@ -48,7 +49,8 @@ func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
 			continue
 		}
 		oldest = min(oldest, r.ReceivedAt)
-		b.add(profile.Key{Project: r.Project, Visitor: r.Key}, r)
+		// Stores keep keys; the record's own strings are the stream's memory.
+		b.add(profile.Key{Project: strings.Clone(r.Project), Visitor: strings.Clone(r.Key)}, r)
 	}
 	if err := b.run(ctx); err != nil {
 		return fmt.Errorf("score %d records: %w", len(records), err)

@@ -92,8 +92,8 @@ func (fo *Folder) Fold(f *Fragment, r *event.Record) Tally {
 	s.Form = Form
 	s.ReceivedUntil = max(s.ReceivedUntil, r.ReceivedAt)
 	for _, e := range r.Events {
-		id := xxhash.Sum64String(e.MessageId)
-		if i := lastIndex(s.Seen, id); i >= 0 {
+		at := StampOf(e)
+		if i := lastIndex(s.Seen, at.Id); i >= 0 {
 			if i < before && s.SeenAt[i] == r.ReceivedAt {
 				t.Redelivered++
 			} else {
@@ -101,9 +101,9 @@ func (fo *Folder) Fold(f *Fragment, r *event.Record) Tally {
 			}
 			continue
 		}
-		s.Seen = append(s.Seen, id)
+		s.Seen = append(s.Seen, at.Id)
 		s.SeenAt = append(s.SeenAt, r.ReceivedAt)
-		fo.add(s, e, &Stamp{Time: e.Timestamp, Id: id})
+		fo.add(s, e, at)
 		t.Scored++
 	}
 	t.Evicted = s.evict()
@@ -153,6 +153,11 @@ func (s *State) evict() (forced int) {
 // still in the dedupe window.
 func (f *Fragment) Reflects(messageID string) bool {
 	return lastIndex(f.State.Seen, xxhash.Sum64String(messageID)) >= 0
+}
+
+// StampOf returns the place of an event among all others.
+func StampOf(e *event.Event) *Stamp {
+	return &Stamp{Time: e.Timestamp, Id: xxhash.Sum64String(e.MessageId)}
 }
 
 // Compare orders stamps by time, then by id. A nil stamp is before all others.

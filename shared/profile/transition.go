@@ -67,7 +67,7 @@ func (p *Person) Decide(standings []Standing, now time.Time) (c Change) {
 		}
 		m = p.Head.State.change(st.Segment, now)
 		p.Head.State.Outbox = append(p.Head.State.Outbox, &Transition{
-			Id:      transitionID(p.Head, m),
+			Id:      TransitionID(p.Head, m.Segment, m.Changes),
 			Segment: st.Segment, Entered: st.In, At: now.UnixMilli(),
 		})
 		c.Saved = true
@@ -106,15 +106,16 @@ func (p *Person) absorb(now time.Time, c *Change) {
 	}
 }
 
-// transitionID depends on nothing but which change of which membership it is,
-// so that a change decided again, by a redelivery or in another cloud, is known again.
-func transitionID(head *Fragment, m *Membership) string {
+// TransitionID is the identity of the nth change of a head's membership. It
+// depends on nothing else, so that a change decided again, by a redelivery or in
+// another cloud, is known again.
+func TransitionID(head *Fragment, segment string, n int64) string {
 	h := sha256.New()
-	for _, s := range []string{head.Key.Project, head.Key.Visitor, m.Segment} {
+	for _, s := range []string{head.Key.Project, head.Key.Visitor, segment} {
 		h.Write([]byte(s))
 		h.Write([]byte{0})
 	}
-	h.Write(binary.BigEndian.AppendUint64(nil, uint64(m.Changes)))
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(n)))
 	h.Write(binary.BigEndian.AppendUint64(nil, uint64(head.State.ErasedAt)))
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

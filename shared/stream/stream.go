@@ -41,8 +41,9 @@ type Publisher interface {
 	Publish(ctx context.Context, records []Record) error
 }
 
-// Handler consumes batches of one stream. An error of type Failures names the
-// failed records, all others succeeded; any other error fails the whole batch.
+// Handler consumes batches of one stream. An error that is a Failures (itself,
+// not one it wraps, which may speak of another batch) names the failed records,
+// all others succeeded; any other error fails the whole batch.
 // What failed permanently goes to quarantine, the rest is redelivered. Records
 // may come again after success, so a handler's effects must bear repetition.
 type Handler func(ctx context.Context, records []Record) error
