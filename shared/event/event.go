@@ -4,6 +4,7 @@ package event
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -23,6 +24,14 @@ func (e *Event) VisitorKey() string {
 		return UserPrefix + e.UserId
 	}
 	return AnonymousPrefix + e.AnonymousId
+}
+
+// AppendVisitorKey appends the event's visitor key to dst.
+func (e *Event) AppendVisitorKey(dst []byte) []byte {
+	if e.UserId != "" {
+		return append(append(dst, UserPrefix...), e.UserId...)
+	}
+	return append(append(dst, AnonymousPrefix...), e.AnonymousId...)
 }
 
 // Claim returns the anonymous id that the event says belongs to its user; ok
@@ -50,6 +59,17 @@ func Encode(r *Record) ([]byte, error) {
 		return nil, fmt.Errorf("encode record of %s/%s: %w", r.Project, r.Key, err)
 	}
 	return b, nil
+}
+
+// Append appends the record's wire form to dst, and sets its Form.
+func Append(dst []byte, r *Record) ([]byte, error) {
+	r.Form = Form
+	n := r.SizeVT()
+	dst = slices.Grow(dst, n)
+	if _, err := r.MarshalToSizedBufferVT(dst[len(dst) : len(dst)+n]); err != nil {
+		return dst, fmt.Errorf("encode record of %s/%s: %w", r.Project, r.Key, err)
+	}
+	return dst[:len(dst)+n], nil
 }
 
 // Decode reads a record's wire form. The record keeps parts of data: data must
