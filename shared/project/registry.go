@@ -1,0 +1,304 @@
+package project
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Registry is a live Directory: it fetches the keys and every project's file
+// again and again, and puts what is good in service. What is bad is reported
+// once and never put in service: what was there before stays.
+type Registry struct {
+	// Keys is the document that names the projects and their keys:
+	//
+	//	shop:
+	//	  write: [demo]
+	//	  secret: [demo-secret]
+	//
+	// JSON of the same shape is YAML too.
+	Keys Source
+	// File returns where a project's file is. It is called once per project.
+	File func(project string) Source
+	// OnFile, when set, sees every new file before its settings are put in
+	// service, and its error rejects the file: this is where rules are loaded.
+	OnFile func(project string, data []byte) error
+	// Interval is the pause between two rounds of Run, 2 seconds when zero.
+	Interval time.Duration
+	// Log takes what Run finds wrong; nil means slog.Default().
+	Log *slog.Logger
+
+	mu       sync.Mutex // one round at a time
+	keys     fetched
+	files    map[string]*fetched
+	projects map[string]*Project
+	parsed   map[string]Keys
+
+	current atomic.Pointer[directory]
+}
+
+// fetched is what is remembered of a document between rounds.
+type fetched struct {
+	source Source
+	tag    string
+	// failure is the fetch error told last, so that an outage is told once.
+	failure string
+}
+
+// next returns the document when it is new, else nil. An error is returned
+// once, until it changes or the document comes again.
+func (f *fetched) next(ctx context.Context) ([]byte, error) {
+	data, tag, err := f.source.Fetch(ctx, f.tag)
+	if err != nil {
+		if err.Error() == f.failure {
+			return nil, nil
+		}
+		f.failure = err.Error()
+		return nil, fmt.Errorf("fetch: %w", err)
+	}
+	f.failure = ""
+	if data == nil || tag == f.tag && tag != "" {
+		return nil, nil
+	}
+	f.tag = tag
+	return data, nil
+}
+
+// directory is one state of the registry; it does not change.
+type directory struct {
+	write, secret map[digest]credential
+	names         map[string]*Project
+}
+
+type digest = [sha256.Size]byte
+
+type credential struct {
+	digest  digest
+	project *Project
+}
+
+// ByWriteKey returns the project with the write key.
+func (r *Registry) ByWriteKey(key string) (*Project, bool) {
+	d := r.current.Load()
+	if d == nil {
+		return nil, false
+	}
+	return find(d.write, key)
+}
+
+// BySecretKey returns the project with the secret key.
+func (r *Registry) BySecretKey(key string) (*Project, bool) {
+	d := r.current.Load()
+	if d == nil {
+		return nil, false
+	}
+	return find(d.secret, key)
+}
+
+// ByName returns the project of that name.
+func (r *Registry) ByName(name string) (*Project, bool) {
+	d := r.current.Load()
+	if d == nil {
+		return nil, false
+	}
+	p, ok := d.names[name]
+	return p, ok
+}
+
+// Names returns the names of the projects in service, sorted.
+func (r *Registry) Names() []string {
+	d := r.current.Load()
+	if d == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(d.names))
+}
+
+// find takes a time that says nothing about the keys: what is compared byte by
+// byte are digests, of which a caller cannot choose the bytes.
+func find(keys map[digest]credential, key string) (*Project, bool) {
+	sum := sha256.Sum256([]byte(key))
+	c, ok := keys[sum]
+	if !ok || subtle.ConstantTimeCompare(c.digest[:], sum[:]) != 1 {
+		return nil, false
+	}
+	return c.project, true
+}
+
+// Run refreshes until ctx ends, and logs what is wrong.
+func (r *Registry) Run(ctx context.Context) error {
+	interval := r.Interval
+	if interval <= 0 {
+		interval = 2 * time.Second
+	}
+	log := r.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		if err := r.Refresh(ctx); err != nil && ctx.Err() == nil {
+			log.ErrorContext(ctx, "the previous rules and keys stay in service", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+// Refresh makes one round. Its error tells what was found wrong in this round
+// and not told before; everything else is in service when it returns.
+func (r *Registry) Refresh(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.files == nil {
+		r.keys.source = r.Keys
+		r.files = map[string]*fetched{}
+		r.projects = map[string]*Project{}
+	}
+	var errs []error
+	changed, err := r.refreshKeys(ctx)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("keys: %w", err))
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.parsed)) {
+		f := r.files[name]
+		if f == nil {
+			f = &fetched{source: r.File(name)}
+			r.files[name] = f
+		}
+		p, err := r.refreshFile(ctx, name, f)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("project %s: %w", name, err))
+		}
+		if p != nil {
+			r.projects[name] = p
+			changed = true
+		}
+	}
+	if changed {
+		r.current.Store(r.build())
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Registry) refreshKeys(ctx context.Context) (changed bool, err error) {
+	data, err := r.keys.next(ctx)
+	if data == nil || err != nil {
+		return false, err
+	}
+	parsed, err := ParseKeys("keys", data)
+	if err != nil {
+		return false, err
+	}
+	for name := range r.files {
+		if _, ok := parsed[name]; !ok { // gone; fetched anew should it come back
+			delete(r.files, name)
+			delete(r.projects, name)
+		}
+	}
+	r.parsed = parsed
+	return true, nil
+}
+
+func (r *Registry) refreshFile(ctx context.Context, name string, f *fetched) (*Project, error) {
+	data, err := f.next(ctx)
+	if data == nil || err != nil {
+		return nil, err
+	}
+	settings, err := ParseSettings(name+".yaml", data)
+	if err != nil && r.OnFile == nil {
+		return nil, err
+	}
+	// With rules to load, their error is the fuller one: it covers the settings too.
+	if r.OnFile != nil {
+		if ruleErr := r.OnFile(name, data); ruleErr != nil {
+			return nil, ruleErr
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &Project{Name: name, Settings: settings}, nil
+}
+
+// build makes the directory of the projects whose file is in service.
+func (r *Registry) build() *directory {
+	d := &directory{write: map[digest]credential{}, secret: map[digest]credential{}, names: map[string]*Project{}}
+	for name, p := range r.projects {
+		d.names[name] = p
+		for _, key := range r.parsed[name].Write {
+			sum := sha256.Sum256([]byte(key))
+			d.write[sum] = credential{sum, p}
+		}
+		for _, key := range r.parsed[name].Secret {
+			sum := sha256.Sum256([]byte(key))
+			d.secret[sum] = credential{sum, p}
+		}
+	}
+	return d
+}
+
+// ParseKeys reads a keys document: project names and their keys. An error of
+// type Problems lists everything wrong with it, and never quotes a key.
+func ParseKeys(file string, data []byte) (map[string]Keys, error) {
+	d := ReadDocument(file, data)
+	projects := map[string]Keys{}
+	owners := map[string]string{}
+	read := func(name, kind string, value *yaml.Node) []string {
+		list := d.entries(value, kind+" of "+name)
+		for i, key := range list {
+			owner := fmt.Sprintf("%s key %d of %s", kind, i+1, name)
+			if first, taken := owners[key]; taken {
+				d.Reportf(value, "%s is the same as %s: every key must be used once", owner, first)
+			}
+			owners[key] = owner
+		}
+		return list
+	}
+	d.Fields(d.Root, "the keys document", func(name string, at, value *yaml.Node) {
+		if !ValidName(name) {
+			d.Reportf(at, "%q cannot be a project's name: use up to 63 small letters, digits, - and _, beginning with a letter or digit", name)
+		}
+		var keys Keys
+		d.Fields(value, name, func(key string, at, value *yaml.Node) {
+			switch key {
+			case "write":
+				keys.Write = read(name, key, value)
+			case "secret":
+				keys.Secret = read(name, key, value)
+			default:
+				d.Unknown(at, name, "write", "secret")
+			}
+		})
+		projects[name] = keys
+	})
+	if err := d.Err(); err != nil {
+		return nil, err
+	}
+	return projects, nil
+}
+
+// ValidName reports whether a project, which is part of file names and store
+// keys, may be called so.
+func ValidName(name string) bool {
+	for i, c := range []byte(name) {
+		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || i > 0 && (c == '-' || c == '_')) {
+			return false
+		}
+	}
+	return name != "" && len(name) <= 63
+}

@@ -1,0 +1,284 @@
+package rules
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/hitolayer/hito/shared/project"
+)
+
+// The bounds of an expression.
+const (
+	// MaxExpression is how many characters an expression may have.
+	MaxExpression = 4000
+	// CostLimit is how much one evaluation may cost, in CEL's units: about one
+	// per operation and list entry. It takes less than a millisecond.
+	CostLimit = 10_000
+
+	maxNesting = 60
+	maxNodes   = 2000
+	maxRegex   = 500
+)
+
+// expression is a compiled CEL expression and what became of it at run time.
+type expression struct {
+	// rule names what the expression belongs to, such as "segment big_spender".
+	rule string
+	// at is its place in the file; Msg is empty.
+	at   project.Problem
+	prog cel.Program
+
+	errors  atomic.Int64
+	tripped atomic.Pointer[project.Problem]
+}
+
+// eval returns the expression's value; ok is false when it has none. stopped
+// says why an expression that must not go on was stopped.
+func (x *expression) eval(vars cel.Activation) (v ref.Val, ok bool, stopped error) {
+	v, _, err := x.prog.Eval(vars)
+	if err == nil {
+		return v, true, nil
+	}
+	if _, ordinary := err.(*types.Err); !ordinary {
+		return nil, false, err // the cost limit, or a panic inside CEL
+	}
+	x.errors.Add(1)
+	return nil, false, nil
+}
+
+// trip marks the expression as stopped and returns the problem the first time.
+func (x *expression) trip(err error, consequence string) (p project.Problem, first bool) {
+	p = x.at
+	p.Msg = fmt.Sprintf("%s %s: %v", x.rule, consequence, err)
+	if strings.Contains(err.Error(), "cost limit") {
+		p.Msg = fmt.Sprintf("%s %s: evaluating it costs more than the limit of %d", x.rule, consequence, CostLimit)
+	}
+	return p, x.tripped.CompareAndSwap(nil, &p)
+}
+
+// environment compiles the expressions of one kind of subject.
+type environment struct {
+	env  *cel.Env
+	vars variables
+}
+
+func newEnvironment(vars variables) (*environment, error) {
+	registry, err := types.NewRegistry()
+	if err != nil {
+		return nil, err
+	}
+	opts := append(functions(),
+		cel.CustomTypeProvider(newProvider(registry, vars)),
+		cel.EnableMacroCallTracking(), // so that definitions can be written canonically
+		cel.CrossTypeNumericComparisons(true),
+		cel.ParserRecursionLimit(maxNesting),
+		cel.ParserExpressionSizeLimit(MaxExpression),
+		cel.ExpressionNodeLimit(maxNodes),
+		cel.RegexProgramSizeLimit(maxRegex),
+		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals()),
+	)
+	for name, v := range vars {
+		opts = append(opts, cel.Variable(name, v.typ))
+	}
+	env, err := cel.NewEnv(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("set up expressions: %w", err)
+	}
+	return &environment{env, vars}, nil
+}
+
+// functions are what expressions may call besides CEL's own.
+func functions() []cel.EnvOption {
+	number := func(name string, f func(float64) ref.Val, result *types.Type) cel.EnvOption {
+		return cel.Function(name, cel.Overload(name+"_double", []*types.Type{types.DoubleType}, result,
+			cel.UnaryBinding(func(v ref.Val) ref.Val {
+				d, ok := v.(types.Double)
+				if !ok {
+					return types.MaybeNoSuchOverloadErr(v)
+				}
+				return f(float64(d))
+			})))
+	}
+	span := func(name string, unit time.Duration) cel.EnvOption {
+		return number(name, func(n float64) ref.Val {
+			d := n * float64(unit)
+			if !(math.Abs(d) < math.MaxInt64) {
+				return types.NewErr("duration out of range")
+			}
+			return types.Duration{Duration: time.Duration(d)}
+		}, types.DurationType)
+	}
+	plain := func(name string, f func(float64) float64) cel.EnvOption {
+		return number(name, func(n float64) ref.Val { return types.Double(f(n)) }, types.DoubleType)
+	}
+	pair := func(name string, f func(a, b float64) float64) cel.EnvOption {
+		return cel.Function(name, cel.Overload(name+"_double", []*types.Type{types.DoubleType, types.DoubleType}, types.DoubleType,
+			cel.BinaryBinding(func(a, b ref.Val) ref.Val {
+				x, ok1 := a.(types.Double)
+				y, ok2 := b.(types.Double)
+				if !ok1 || !ok2 {
+					return types.NoSuchOverloadErr()
+				}
+				return types.Double(f(float64(x), float64(y)))
+			})))
+	}
+	return []cel.EnvOption{
+		span("days", day), span("hours", time.Hour), span("minutes", time.Minute),
+		plain("ln", math.Log), plain("exp", math.Exp), plain("sqrt", math.Sqrt),
+		pair("min", math.Min), pair("max", math.Max),
+		cel.Function("lower", cel.Overload("lower_string", []*types.Type{types.StringType}, types.StringType,
+			cel.UnaryBinding(func(v ref.Val) ref.Val {
+				s, ok := v.(types.String)
+				if !ok {
+					return types.MaybeNoSuchOverloadErr(v)
+				}
+				return types.String(strings.ToLower(string(s)))
+			}))),
+		// events.by_name has every name, so it can be asked but not gone through.
+		cel.Function("_[_]", cel.Overload("index_counts", []*types.Type{countsType, types.StringType}, types.DoubleType)),
+	}
+}
+
+// compiled is an expression and what its text says.
+type compiled struct {
+	*expression
+	// canonical is the expression's text whatever its spaces and comments.
+	canonical string
+	// scores are the scores it reads.
+	scores []string
+}
+
+// compile checks an expression and reports its problems; nil when there are any.
+// want lists the types it may have.
+func (en *environment) compile(d *project.Document, rule string, n *yaml.Node, want ...*types.Type) *compiled {
+	text, ok := d.Text(n, "the expression of "+rule)
+	if !ok {
+		return nil
+	}
+	if size := utf8.RuneCountInString(text); size > MaxExpression {
+		d.Reportf(n, "the expression of %s has %d characters, at most %d are allowed", rule, size, MaxExpression)
+		return nil
+	}
+	ast, issues := en.env.Parse(text)
+	if en.report(d, n, issues) {
+		return nil
+	}
+	c := &compiled{expression: &expression{rule: rule, at: project.Problem{File: d.File, Expr: text}}}
+	c.at.Line, c.at.Column = d.Position(n, 0)
+	canonical, err := cel.AstToString(ast)
+	if err != nil {
+		canonical = text
+	}
+	c.canonical = canonical
+	r := &rewriter{vars: en.vars, ast: ast.NativeRep()}
+	r.rewrite()
+	for _, p := range r.problems {
+		d.ReportExprf(n, p.offset, "%s", p.msg)
+	}
+	if len(r.problems) > 0 {
+		return nil
+	}
+	c.scores = r.scores
+	ast, issues = en.env.Check(ast)
+	if en.report(d, n, issues) {
+		return nil
+	}
+	out := ast.OutputType()
+	if !slices.ContainsFunc(append(want, types.DynType), out.IsExactType) {
+		d.ReportExprf(n, 0, "the expression is a %s, it must be a %s", typeName(out), typeNames(want))
+		return nil
+	}
+	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	if r.costly {
+		opts = append(opts, cel.CostLimit(CostLimit))
+	}
+	if c.prog, err = en.env.Program(ast, opts...); err != nil {
+		d.ReportExprf(n, 0, "%v", err)
+		return nil
+	}
+	return c
+}
+
+// typeName says a type in a marketer's words.
+func typeName(t *types.Type) string {
+	switch t.Kind() {
+	case types.DoubleKind, types.IntKind, types.UintKind:
+		return "number"
+	case types.BoolKind:
+		return "condition (true or false)"
+	case types.StringKind:
+		return "text"
+	case types.TimestampKind:
+		return "time"
+	case types.DurationKind:
+		return "span of time"
+	}
+	return cel.FormatCELType(t)
+}
+
+func typeNames(list []*types.Type) string {
+	var names []string
+	for _, t := range list {
+		names = append(names, typeName(t))
+	}
+	return strings.Join(slices.Compact(names), " or a ")
+}
+
+// report adds CEL's issues to the document's problems.
+func (en *environment) report(d *project.Document, n *yaml.Node, issues *cel.Issues) bool {
+	if issues.Err() == nil {
+		return false
+	}
+	for _, e := range issues.Errors() {
+		offset := runeOffset(n.Value, e.Location)
+		d.ReportExprf(n, offset, "%s", en.message(n.Value, offset, e.Message))
+	}
+	return true
+}
+
+// runeOffset turns CEL's line and column into a character's index.
+func runeOffset(text string, at common.Location) int {
+	offset, line := 0, 1
+	for _, r := range text {
+		if line >= at.Line() {
+			break
+		}
+		if r == '\n' {
+			line++
+		}
+		offset++
+	}
+	return offset + max(at.Column(), 0)
+}
+
+// message says CEL's message in terms of what the author can do.
+func (en *environment) message(text string, offset int, msg string) string {
+	msg = strings.TrimSuffix(msg, " (in container '')")
+	if name, ok := strings.CutPrefix(msg, "undeclared reference to '"); ok {
+		name = strings.TrimSuffix(name, "'")
+		if after := []rune(text)[min(offset+len(name), utf8.RuneCountInString(text)):]; len(after) > 0 && after[0] == '(' {
+			return fmt.Sprintf("there is no function %q", name)
+		}
+		return fmt.Sprintf("unknown name %q; there are %s", name, strings.Join(en.vars.names(), ", "))
+	}
+	if call, ok := strings.CutPrefix(msg, "found no matching overload for '"); ok {
+		if op, args, ok := strings.Cut(call, "' applied to '"); ok {
+			op = strings.Trim(op, "_")
+			args = strings.NewReplacer("double", "number", "string", "text", "bool", "condition", "timestamp", "time", "duration", "span of time").
+				Replace(strings.TrimSuffix(args, "'"))
+			return fmt.Sprintf("%q cannot be applied to %s", strings.ReplaceAll(op, "_", ""), args)
+		}
+	}
+	return strings.TrimPrefix(msg, "Syntax error: ")
+}

@@ -1,0 +1,256 @@
+package rules
+
+import (
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"github.com/valyala/fastjson"
+
+	"github.com/hitolayer/hito/shared/decimal"
+	"github.com/hitolayer/hito/shared/event"
+	"github.com/hitolayer/hito/shared/profile"
+)
+
+// source is what one definition takes from the events it selects. A metric of
+// a points table has one source per event.
+type source struct {
+	metric *profile.Metric
+	where  *compiled
+	// One of path, value and constant says what an event contributes; a count
+	// contributes the constant.
+	path     []string
+	value    *compiled
+	constant profile.Value
+}
+
+// Extract appends what the event contributes to the metrics. It is a pure
+// function of the event and the rules: an event whose where or value costs too
+// much contributes nothing, always, and the metric is reported once.
+func (r *Rules) Extract(e *event.Event, into []profile.Contribution) []profile.Contribution {
+	named := r.byName[selector(e)]
+	if len(named) == 0 && len(r.everyEvent) == 0 {
+		return into
+	}
+	v, _ := r.views.Get().(*view)
+	if v == nil {
+		v = new(view)
+	}
+	v.event = e
+	for _, s := range named {
+		into = r.contribute(s, v, into)
+	}
+	for _, s := range r.everyEvent {
+		into = r.contribute(s, v, into)
+	}
+	v.reset()
+	r.views.Put(v)
+	return into
+}
+
+// selector is the name an event is selected by: a track event's name, and the
+// type of any other. Profiles count events under the same name.
+func selector(e *event.Event) string {
+	if e.Type == event.Type_TYPE_TRACK {
+		return e.Name
+	}
+	return e.Type.Word()
+}
+
+func (r *Rules) contribute(s *source, v *view, into []profile.Contribution) []profile.Contribution {
+	if s.where != nil {
+		if ok := r.evalEvent(s.where, v); ok != types.True {
+			return into
+		}
+	}
+	value, ok := s.constant, true
+	switch {
+	case s.path != nil:
+		value, ok = jsonValue(v.at(s.path), s.metric.Kind)
+	case s.value != nil:
+		value, ok = celValue(r.evalEvent(s.value, v), s.metric.Kind)
+	}
+	if !ok {
+		return into
+	}
+	return append(into, profile.Contribution{Metric: s.metric, Value: value})
+}
+
+// evalEvent returns nil when the expression has no value for the event.
+func (r *Rules) evalEvent(x *compiled, v *view) ref.Val {
+	value, ok, stopped := x.eval(v)
+	if stopped != nil {
+		r.report(x.trip(stopped, "does not count some events"))
+	}
+	if !ok {
+		return nil
+	}
+	return value
+}
+
+// numeric reports whether a kind takes numbers only.
+func numeric(k profile.Kind) bool {
+	return k == profile.Sum || k == profile.Min || k == profile.Max || k == profile.Decayed
+}
+
+// jsonValue reads a JSON scalar, numbers exactly as written.
+func jsonValue(v *fastjson.Value, kind profile.Kind) (profile.Value, bool) {
+	switch v.Type() {
+	case fastjson.TypeNumber:
+		var buf [64]byte
+		return numberValue(string(v.MarshalTo(buf[:0])), kind)
+	case fastjson.TypeString:
+		b, _ := v.StringBytes()
+		return textValue(string(b), kind)
+	case fastjson.TypeTrue:
+		return textOnly("true", kind)
+	case fastjson.TypeFalse:
+		return textOnly("false", kind)
+	}
+	return profile.Value{}, false
+}
+
+// celValue reads an expression's result.
+func celValue(v ref.Val, kind profile.Kind) (profile.Value, bool) {
+	switch v := v.(type) {
+	case types.Double:
+		d, err := decimal.FromFloat(float64(v))
+		return numberOrName(d, kind), err == nil
+	case types.String:
+		return textValue(string(v), kind)
+	case types.Bool:
+		if v {
+			return textOnly("true", kind)
+		}
+		return textOnly("false", kind)
+	}
+	return profile.Value{}, false
+}
+
+func numberValue(text string, kind profile.Kind) (profile.Value, bool) {
+	d, err := decimal.Parse(text)
+	if err != nil { // too large to calculate with, but good enough as an id
+		return textOnly(text, kind)
+	}
+	return numberOrName(d, kind), true
+}
+
+// numberOrName returns a number, which for Distinct is a name: 7 and "7" are
+// one product.
+func numberOrName(d decimal.D, kind profile.Kind) profile.Value {
+	if kind == profile.Distinct {
+		return profile.Text(d.String())
+	}
+	return profile.Number(d)
+}
+
+// textValue returns a text, which for numeric kinds must be a number's.
+func textValue(text string, kind profile.Kind) (profile.Value, bool) {
+	if !numeric(kind) {
+		return profile.Text(text), true
+	}
+	d, err := decimal.Parse(strings.TrimSpace(text))
+	return profile.Number(d), err == nil
+}
+
+func textOnly(text string, kind profile.Kind) (profile.Value, bool) {
+	return profile.Text(text), !numeric(kind)
+}
+
+// view is an event as expressions see it. Its JSON is parsed when a metric
+// first looks into it.
+type view struct {
+	event                       *event.Event
+	properties, traits, context document
+}
+
+// document is one of an event's JSON objects.
+type document struct {
+	parser fastjson.Parser
+	root   *fastjson.Value
+	object lazyMap
+}
+
+func (d *document) read(b []byte) *fastjson.Value {
+	if d.root != nil {
+		return d.root
+	}
+	d.root = emptyObject
+	if len(b) > 0 {
+		if v, err := d.parser.ParseBytes(b); err == nil {
+			d.root = v
+		}
+	}
+	o, _ := d.root.Object()
+	d.object = lazyMap{lookup: jsonObject{o}}
+	return d.root
+}
+
+var emptyObject = fastjson.MustParse(`{}`)
+
+func (v *view) reset() {
+	v.event = nil
+	for _, d := range []*document{&v.properties, &v.traits, &v.context} {
+		d.root, d.object = nil, lazyMap{}
+	}
+}
+
+// document returns the object a variable names and the bytes it comes from.
+func (v *view) document(name string) (*document, []byte) {
+	switch name {
+	case "properties":
+		return &v.properties, v.event.Properties
+	case "traits":
+		return &v.traits, v.event.Traits
+	case "context":
+		return &v.context, v.event.Context
+	}
+	return nil, nil
+}
+
+// at returns what a path such as properties.cart.value leads to, or nil.
+func (v *view) at(path []string) *fastjson.Value {
+	d, b := v.document(path[0])
+	at := d.read(b)
+	for _, key := range path[1:] {
+		if at.Type() != fastjson.TypeObject {
+			return jsonNull
+		}
+		if at = at.Get(key); at == nil {
+			return jsonNull
+		}
+	}
+	return at
+}
+
+var jsonNull = fastjson.MustParse(`null`)
+
+// Parent is nil: there is no scope around an event.
+func (v *view) Parent() cel.Activation { return nil }
+
+// ResolveName returns a variable's value.
+func (v *view) ResolveName(name string) (any, bool) {
+	x := v.event.Enriched
+	switch name {
+	case "properties", "traits", "context":
+		d, b := v.document(name)
+		d.read(b)
+		return &d.object, true
+	case "event":
+		return v.event, true
+	case "page":
+		return x.GetPage(), true
+	case "referrer":
+		return x.GetReferrer(), true
+	case "campaign":
+		return x.GetCampaign(), true
+	case "device":
+		return x.GetAgent(), true
+	case "geo":
+		return x.GetGeo(), true
+	case "bot":
+		return types.Bool(x.GetAgent().GetBot()), true
+	}
+	return nil, false
+}

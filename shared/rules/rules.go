@@ -1,0 +1,230 @@
+// Package rules is what a project makes of its events: metrics, which are kept
+// in profiles, and the scores and segments that are expressions over them. All
+// of it comes from one YAML file per project; see docs/rules.md for the
+// language.
+package rules
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/hitolayer/hito/shared/profile"
+	"github.com/hitolayer/hito/shared/project"
+)
+
+// Problem is one thing wrong with a rules file, or with a rule at run time.
+type Problem = project.Problem
+
+// Problems is every problem of a file; it is an error.
+type Problems = project.Problems
+
+// Rules is a project's rules, compiled. It does not change, serves any number
+// of goroutines, and its zero value has no rules.
+type Rules struct {
+	// OnTrip, when set, is called once for each rule that is stopped at run
+	// time. It must not be changed while the rules are in use.
+	OnTrip func(Problem)
+
+	settings project.Settings
+	metrics  []*metric  // in the file's order
+	scores   []*score   // in the file's order
+	segments []*segment // by name
+
+	byName     map[string][]*source
+	everyEvent []*source
+	all        []*profile.Metric
+
+	// exprs is every expression, in the file's order.
+	exprs []*expression
+
+	views   sync.Pool // of *view
+	persons sync.Pool // of *person
+}
+
+// metric is one of the file's metrics.
+type metric struct {
+	name string
+	profile.Metric
+}
+
+// score is one of the file's scores.
+type score struct {
+	name string
+	// value computes it; ok is false when the person has none.
+	value func(p *person) (v float64, ok bool)
+}
+
+// segment is one of the file's segments.
+type segment struct {
+	name string
+	when *compiled
+}
+
+// Evaluation is everything the rules say of a person at one time.
+type Evaluation struct {
+	// Metrics holds a float64 per metric, or a string where a first or last
+	// value is one; a metric without value is left out.
+	Metrics map[string]any
+	// Scores leaves out those that have no value.
+	Scores map[string]float64
+	// Segments are those the person is in, sorted.
+	Segments []string
+	// Disabled are the segments that were stopped at run time, sorted: whether
+	// the person is in one is not known.
+	Disabled []string
+}
+
+// Settings returns the settings of the rules' file.
+func (r *Rules) Settings() project.Settings { return r.settings }
+
+// Metrics returns the metrics that events contribute to. Those of equal
+// definition are one.
+func (r *Rules) Metrics() []*profile.Metric { return r.all }
+
+// SegmentNames returns the names of all segments, sorted.
+func (r *Rules) SegmentNames() []string {
+	names := make([]string, len(r.segments))
+	for i, s := range r.segments {
+		names[i] = s.name
+	}
+	return names
+}
+
+// Evaluate returns everything the rules say of the person at now.
+func (r *Rules) Evaluate(of *profile.Person, now time.Time) Evaluation {
+	p := r.person(of, now)
+	defer r.put(p)
+	e := Evaluation{Metrics: map[string]any{}, Scores: map[string]float64{}}
+	for i, m := range r.metrics {
+		switch v := p.metric(i).(type) {
+		case types.Double:
+			e.Metrics[m.name] = float64(v)
+		case types.String:
+			e.Metrics[m.name] = string(v)
+		}
+	}
+	for i, s := range r.scores {
+		if v, ok := p.score(i).(types.Double); ok {
+			e.Scores[s.name] = float64(v)
+		}
+	}
+	for _, s := range r.segments {
+		switch in, known := s.holds(p); {
+		case !known:
+			e.Disabled = append(e.Disabled, s.name)
+		case in:
+			e.Segments = append(e.Segments, s.name)
+		}
+	}
+	return e
+}
+
+// Standings appends whether the person is in each segment at now, by name, and
+// leaves out the segments that are disabled. It is the hot path: scores and
+// metrics no segment asks for are not computed.
+func (r *Rules) Standings(of *profile.Person, now time.Time, into []profile.Standing) []profile.Standing {
+	if len(r.segments) == 0 {
+		return into
+	}
+	p := r.person(of, now)
+	defer r.put(p)
+	for _, s := range r.segments {
+		if in, known := s.holds(p); known {
+			into = append(into, profile.Standing{Segment: s.name, In: in})
+		}
+	}
+	return into
+}
+
+// person returns a cleared person from the pool.
+func (r *Rules) person(of *profile.Person, now time.Time) *person {
+	p, _ := r.persons.Get().(*person)
+	if p == nil {
+		p = &person{metrics: make([]ref.Val, len(r.metrics)), scores: make([]ref.Val, len(r.scores))}
+	}
+	p.reset(r, of, now.UTC())
+	return p
+}
+
+func (r *Rules) put(p *person) {
+	p.Person, p.sessions = nil, nil
+	r.persons.Put(p)
+}
+
+// holds reports whether the person is in the segment; known is false when the
+// segment is disabled.
+func (s *segment) holds(p *person) (in, known bool) {
+	v, known := p.rules.evalPerson(s.when, p)
+	return v == types.True, known
+}
+
+// evalPerson evaluates an expression unless it is disabled; known is false when
+// it is. v is nil when the expression has no value for the person.
+func (r *Rules) evalPerson(x *compiled, p *person) (v ref.Val, known bool) {
+	if x.tripped.Load() != nil {
+		return nil, false
+	}
+	v, ok, stopped := x.eval(p)
+	if stopped != nil {
+		r.report(x.trip(stopped, "is disabled"))
+		return nil, false
+	}
+	if !ok {
+		return nil, true
+	}
+	return v, true
+}
+
+func (r *Rules) report(p Problem, first bool) {
+	if first && r.OnTrip != nil {
+		r.OnTrip(p)
+	}
+}
+
+// Disabled returns a problem for each rule that was stopped since the file was
+// loaded: a score or segment is then not evaluated any more, a metric does not
+// count the events for which it costs too much. Loading the file again starts anew.
+func (r *Rules) Disabled() []Problem {
+	var list []Problem
+	for _, x := range r.exprs {
+		if p := x.tripped.Load(); p != nil {
+			list = append(list, *p)
+		}
+	}
+	return list
+}
+
+// Errors returns by rule, such as "segment big_spender", how many evaluations
+// ended in an ordinary error, such as a trait the person does not have. Rules
+// without any are left out.
+func (r *Rules) Errors() map[string]int64 {
+	m := map[string]int64{}
+	for _, x := range r.exprs {
+		if n := x.errors.Load(); n > 0 {
+			m[x.rule] += n
+		}
+	}
+	return m
+}
+
+// number returns an expression's value as a number.
+func number(v ref.Val) (float64, bool) {
+	switch v := v.(type) {
+	case types.Double:
+		return float64(v), true
+	case types.Int:
+		return float64(v), true
+	case types.Uint:
+		return float64(v), true
+	}
+	return 0, false
+}
+
+// logistic returns 1 / (1 + e^-x).
+func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+
+var _ profile.Extractor = (*Rules)(nil)
