@@ -91,6 +91,9 @@ func readAnswer(in *bufio.Reader) (a answer, closing bool, err error) {
 			return answer{}, false, fmt.Errorf("header %q: %w", line, err)
 		}
 	}
+	if length < 0 && closing {
+		return a, true, nil // the body ends with the connection
+	}
 	if length < 0 {
 		return answer{}, false, fmt.Errorf("an answer of status %d without Content-Length", a.status)
 	}

@@ -5,10 +5,10 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,7 +88,8 @@ type generator struct {
 	requests   atomic.Int64
 	unknown    atomic.Int64
 	retries    atomic.Int64
-	nextSample atomic.Int64 // nanoseconds since start
+	failure    atomic.Pointer[error] // the latest
+	nextSample atomic.Int64          // nanoseconds since start
 	samples    sync.WaitGroup
 
 	ack, readable histogram
@@ -112,7 +113,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	g := &generator{
 		Options: o,
 		host:    host,
-		path:    target.JoinPath("/v1/batch").EscapedPath(),
+		path:    strings.TrimSuffix(target.EscapedPath(), "/") + "/v1/batch",
 		run:     fmt.Sprintf("load-%016x-", rand.Uint64()),
 		acked:   make([]atomic.Int64, o.Visitors),
 		reads:   newReader(o),
@@ -171,7 +172,7 @@ func (g *generator) drive(ctx context.Context) error {
 		select {
 		case <-done:
 			if g.requests.Load() == 0 {
-				return errors.New("nothing was acknowledged")
+				return fmt.Errorf("nothing was acknowledged: %w", g.lastFailure())
 			}
 			return ctx.Err()
 		case <-tick.C:

@@ -216,7 +216,7 @@ func TestRunSees(t *testing.T) {
 	}
 }
 
-// TestRunRetries: a server that is busy, or dies after it took a request, gets it again.
+// TestRunRetries: what a busy server refused is sent again.
 func TestRunRetries(t *testing.T) {
 	busy := drive(t, &stand{before: func(n int, w http.ResponseWriter) bool {
 		if n%10 == 0 {

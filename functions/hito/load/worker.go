@@ -2,6 +2,8 @@ package load
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -65,9 +67,11 @@ func (g *generator) deliver(ctx context.Context, c *conn, text []byte) bool {
 	patience := time.Now().Add(g.Drain)
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		a, err := c.post(text)
-		switch {
-		case err == nil && a.status == http.StatusOK:
+		if err == nil && a.status == http.StatusOK {
 			return true
+		}
+		g.fail(a, err)
+		switch {
 		case err == nil && a.status < 500 && a.status != http.StatusTooManyRequests, time.Now().After(patience):
 			return false
 		}
@@ -105,4 +109,19 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// fail remembers why a request failed.
+func (g *generator) fail(a answer, err error) {
+	if err == nil {
+		err = fmt.Errorf("POST %s answers %d", g.path, a.status)
+	}
+	g.failure.Store(&err)
+}
+
+func (g *generator) lastFailure() error {
+	if err := g.failure.Load(); err != nil {
+		return *err
+	}
+	return errors.New("there was no time")
 }
