@@ -202,7 +202,8 @@ func (b *batch) fold(f *loaded, claims []claim) []claim {
 			for _, e := range r.Events {
 				if id, ok := e.Claim(); ok {
 					at := profile.StampOf(e)
-					if !f.Knows(id, at) {
+					// A repeat may be of a batch that failed half way: do its claims again.
+					if !f.Knows(id, at) || f.Reflects(e.MessageId) {
 						claims = append(claims, claim{f.Key, profile.Key{Project: f.Key.Project, Visitor: event.AnonymousPrefix + id}, at, r.ReceivedAt})
 					}
 				}
@@ -240,15 +241,21 @@ func (b *batch) claim(ctx context.Context, claims []claim) error {
 // with everything loaded that those persons are made of.
 func (b *batch) heads(ctx context.Context) ([]*loaded, error) {
 	var keys []profile.Key
-	touched := make(map[profile.Key]bool, len(b.loaded))
-	for _, f := range b.order {
-		k := f.Key
-		if user := f.Claimant(); user != "" {
-			k = profile.Key{Project: k.Project, Visitor: event.UserPrefix + user}
-		}
+	touched := make(map[profile.Key]bool, len(b.order))
+	touch := func(k profile.Key) {
 		if !touched[k] {
 			touched[k] = true
 			keys = append(keys, k)
+		}
+	}
+	for _, f := range b.order {
+		// Every claimant, not the winner alone: the one that lost the fragment is
+		// another person without it.
+		for _, user := range f.Claimants() {
+			touch(profile.Key{Project: f.Key.Project, Visitor: event.UserPrefix + user})
+		}
+		if f.Claimant() == "" {
+			touch(f.Key)
 		}
 	}
 	if err := b.load(ctx, keys); err != nil {

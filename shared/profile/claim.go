@@ -56,6 +56,19 @@ func (f *Fragment) Claim(userID string, first *Stamp) (changed bool) {
 	return true
 }
 
+// Claimants returns the users that claim an anonymous fragment, the one it
+// belongs to first; none on a user's.
+func (f *Fragment) Claimants() []string {
+	if _, anonymous := f.Key.Anonymous(); !anonymous {
+		return nil
+	}
+	users := make([]string, len(f.State.Claims))
+	for i, c := range f.State.Claims {
+		users[i] = c.Id
+	}
+	return users
+}
+
 // Claimant returns the user an anonymous fragment belongs to; empty when
 // nobody claims it.
 func (f *Fragment) Claimant() string {
