@@ -233,7 +233,7 @@ func Render(p *profile.Person, r *rules.Rules, now time.Time) *Profile {
 	for _, r := range p.Recent() {
 		out.Recent = append(out.Recent, Recent{
 			MessageID: r.MessageId, Type: r.Type.Word(), Name: r.Name, Path: r.Path,
-			Time: Time{time.UnixMilli(r.At.GetTime())},
+			Time: Time{time.UnixMilli(r.Time)},
 		})
 	}
 	return out

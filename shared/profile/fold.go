@@ -20,8 +20,9 @@ const Form = 1
 // depends on the set of events alone, never on their order, so that truncation
 // commutes too.
 const (
-	// WindowCount is how many message ids the dedupe window holds at most: more
-	// than the largest redelivery one key can see, a whole batch of 2,500 events.
+	// WindowCount is how many message ids the dedupe window holds at least before
+	// it evicts one early: more than the largest redelivery one key can see, a
+	// whole batch of 2,500 events.
 	WindowCount = 4096
 	// WindowAge is how long a message id stays in the dedupe window.
 	WindowAge = 24 * time.Hour
@@ -93,7 +94,7 @@ func (fo *Folder) Fold(f *Fragment, r *event.Record) Tally {
 	s.ReceivedUntil = max(s.ReceivedUntil, r.ReceivedAt)
 	for _, e := range r.Events {
 		at := StampOf(e)
-		if i := lastIndex(s.Seen, at.Id); i >= 0 {
+		if i := f.window.find(s.Seen, at.Id); i >= 0 {
 			if i < before && s.SeenAt[i] == r.ReceivedAt {
 				t.Redelivered++
 			} else {
@@ -106,7 +107,7 @@ func (fo *Folder) Fold(f *Fragment, r *event.Record) Tally {
 		fo.add(s, e, at)
 		t.Scored++
 	}
-	t.Evicted = s.evict()
+	t.Evicted = f.evict()
 	return t
 }
 
@@ -118,41 +119,7 @@ func (f *Fragment) erase(at int64) {
 		return
 	}
 	f.State = &State{Form: Form, ErasedAt: max(at, f.State.ReceivedUntil)}
-}
-
-// lastIndex searches from the end, since repeats come soon.
-func lastIndex(ids []uint64, id uint64) int {
-	for i := len(ids) - 1; i >= 0; i-- {
-		if ids[i] == id {
-			return i
-		}
-	}
-	return -1
-}
-
-// evict bounds the dedupe window, oldest receipt first, and returns how many
-// ids left it before their time.
-func (s *State) evict() (forced int) {
-	if len(s.SeenAt) == 0 {
-		return 0
-	}
-	limit := s.SeenAt[len(s.SeenAt)-1] - WindowAge.Milliseconds()
-	old := 0
-	for old < len(s.SeenAt) && s.SeenAt[old] < limit {
-		old++
-	}
-	forced = max(0, len(s.Seen)-old-WindowCount)
-	if n := old + forced; n > 0 {
-		s.Seen = append(s.Seen[:0], s.Seen[n:]...)
-		s.SeenAt = append(s.SeenAt[:0], s.SeenAt[n:]...)
-	}
-	return forced
-}
-
-// Reflects reports whether the event with the message id is folded in and
-// still in the dedupe window.
-func (f *Fragment) Reflects(messageID string) bool {
-	return lastIndex(f.State.Seen, xxhash.Sum64String(messageID)) >= 0
+	f.window = window{}
 }
 
 // StampOf returns the place of an event among all others.
@@ -183,7 +150,7 @@ func (fo *Folder) add(s *State, e *event.Event, at *Stamp) {
 	s.Events++
 	s.addName(countedName(e), 1)
 	s.addSlot(e.Timestamp)
-	s.addRecent(e, at)
+	s.addRecent(e)
 	fo.addTraits(s, e, at)
 	if e.Type == event.Type_TYPE_GROUP && at.Compare(s.Group.GetAt()) > 0 {
 		s.Group = &TextAt{At: at, Text: clip(e.GroupId, maxTraitValue)}
@@ -264,22 +231,30 @@ func (s *State) mergeSlot(add *Slot) {
 	s.Slots = insertNewest(s.Slots, i, add, maxSlots)
 }
 
-func (s *State) addRecent(e *event.Event, at *Stamp) {
-	if len(s.Recent) == maxRecent && at.Compare(s.Recent[0].At) < 0 {
+func (s *State) addRecent(e *event.Event) {
+	if len(s.Recent) == maxRecent && e.Timestamp < s.Recent[0].Time {
 		return
 	}
 	s.mergeRecent(&Recent{
-		At: at, MessageId: e.MessageId, Type: e.Type,
+		Time: e.Timestamp, MessageId: e.MessageId, Type: e.Type,
 		Name: clip(e.Name, maxRecentText), Path: clip(e.GetEnriched().GetPage().GetPath(), maxRecentText),
 	})
 }
 
 func (s *State) mergeRecent(add *Recent) {
 	i := len(s.Recent)
-	for i > 0 && s.Recent[i-1].At.Compare(add.At) > 0 {
+	for i > 0 && add.before(s.Recent[i-1]) {
 		i--
 	}
 	s.Recent = insertNewest(s.Recent, i, add, maxRecent)
+}
+
+// before orders recent events as their stamps are ordered.
+func (r *Recent) before(o *Recent) bool {
+	if r.Time != o.Time {
+		return r.Time < o.Time
+	}
+	return xxhash.Sum64String(r.MessageId) < xxhash.Sum64String(o.MessageId)
 }
 
 // clip returns at most limit bytes of s, whole runes.

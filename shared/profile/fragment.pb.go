@@ -663,12 +663,14 @@ func (x *Slot) GetCount() uint32 {
 	return 0
 }
 
+// Recent is one of the latest events. Its stamp is its time and message id.
 type Recent struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	At        *Stamp                 `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
-	MessageId string                 `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
-	Type      event.Type             `protobuf:"varint,3,opt,name=type,proto3,enum=hito.event.v1.Type" json:"type,omitempty"`
-	Name      string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Event time, Unix milliseconds.
+	Time      int64      `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
+	MessageId string     `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	Type      event.Type `protobuf:"varint,3,opt,name=type,proto3,enum=hito.event.v1.Type" json:"type,omitempty"`
+	Name      string     `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
 	// Page path, when the event has one.
 	Path          string `protobuf:"bytes,5,opt,name=path,proto3" json:"path,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -705,11 +707,11 @@ func (*Recent) Descriptor() ([]byte, []int) {
 	return file_shared_profile_fragment_proto_rawDescGZIP(), []int{7}
 }
 
-func (x *Recent) GetAt() *Stamp {
+func (x *Recent) GetTime() int64 {
 	if x != nil {
-		return x.At
+		return x.Time
 	}
-	return nil
+	return 0
 }
 
 func (x *Recent) GetMessageId() string {
@@ -1248,9 +1250,9 @@ const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x03R\x05index\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\rR\x05first\x12\x12\n" +
 	"\x04last\x18\x03 \x01(\rR\x04last\x12\x14\n" +
-	"\x05count\x18\x04 \x01(\rR\x05count\"\xa0\x01\n" +
-	"\x06Recent\x12&\n" +
-	"\x02at\x18\x01 \x01(\v2\x16.hito.profile.v1.StampR\x02at\x12\x1d\n" +
+	"\x05count\x18\x04 \x01(\rR\x05count\"\x8c\x01\n" +
+	"\x06Recent\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x02 \x01(\tR\tmessageId\x12'\n" +
 	"\x04type\x18\x03 \x01(\x0e2\x13.hito.event.v1.TypeR\x04type\x12\x12\n" +
@@ -1341,23 +1343,22 @@ var file_shared_profile_fragment_proto_depIdxs = []int32{
 	1,  // 13: hito.profile.v1.Trait.at:type_name -> hito.profile.v1.Stamp
 	5,  // 14: hito.profile.v1.MetricState.buckets:type_name -> hito.profile.v1.Bucket
 	1,  // 15: hito.profile.v1.Bucket.at:type_name -> hito.profile.v1.Stamp
-	1,  // 16: hito.profile.v1.Recent.at:type_name -> hito.profile.v1.Stamp
-	15, // 17: hito.profile.v1.Recent.type:type_name -> hito.event.v1.Type
-	1,  // 18: hito.profile.v1.Claim.first:type_name -> hito.profile.v1.Stamp
-	1,  // 19: hito.profile.v1.Claim.last:type_name -> hito.profile.v1.Stamp
-	1,  // 20: hito.profile.v1.AgentAt.at:type_name -> hito.profile.v1.Stamp
-	16, // 21: hito.profile.v1.AgentAt.agent:type_name -> hito.event.v1.Agent
-	1,  // 22: hito.profile.v1.GeoAt.at:type_name -> hito.profile.v1.Stamp
-	17, // 23: hito.profile.v1.GeoAt.geo:type_name -> hito.event.v1.Geo
-	1,  // 24: hito.profile.v1.TextAt.at:type_name -> hito.profile.v1.Stamp
-	1,  // 25: hito.profile.v1.Touch.at:type_name -> hito.profile.v1.Stamp
-	18, // 26: hito.profile.v1.Touch.referrer:type_name -> hito.event.v1.Referrer
-	19, // 27: hito.profile.v1.Touch.campaign:type_name -> hito.event.v1.Campaign
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	15, // 16: hito.profile.v1.Recent.type:type_name -> hito.event.v1.Type
+	1,  // 17: hito.profile.v1.Claim.first:type_name -> hito.profile.v1.Stamp
+	1,  // 18: hito.profile.v1.Claim.last:type_name -> hito.profile.v1.Stamp
+	1,  // 19: hito.profile.v1.AgentAt.at:type_name -> hito.profile.v1.Stamp
+	16, // 20: hito.profile.v1.AgentAt.agent:type_name -> hito.event.v1.Agent
+	1,  // 21: hito.profile.v1.GeoAt.at:type_name -> hito.profile.v1.Stamp
+	17, // 22: hito.profile.v1.GeoAt.geo:type_name -> hito.event.v1.Geo
+	1,  // 23: hito.profile.v1.TextAt.at:type_name -> hito.profile.v1.Stamp
+	1,  // 24: hito.profile.v1.Touch.at:type_name -> hito.profile.v1.Stamp
+	18, // 25: hito.profile.v1.Touch.referrer:type_name -> hito.event.v1.Referrer
+	19, // 26: hito.profile.v1.Touch.campaign:type_name -> hito.event.v1.Campaign
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_shared_profile_fragment_proto_init() }

@@ -68,6 +68,8 @@ type Fragment struct {
 	Version uint64
 	// State is never nil.
 	State *State
+
+	window window
 }
 
 // NewFragment returns the empty fragment of a key.

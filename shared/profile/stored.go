@@ -12,10 +12,11 @@ func (f *Fragment) Encode() ([]byte, error) {
 	return b, nil
 }
 
-// Decode reads a fragment's stored form. The fragment keeps nothing of data.
+// Decode reads a fragment's stored form. The fragment keeps parts of data:
+// data must not change while the fragment is in use.
 func Decode(key Key, version uint64, data []byte) (*Fragment, error) {
 	s := new(State)
-	if err := s.UnmarshalVT(data); err != nil {
+	if err := s.UnmarshalVTUnsafe(data); err != nil {
 		return nil, fmt.Errorf("decode fragment %s: %w", key, err)
 	}
 	switch {
