@@ -100,7 +100,7 @@ type Terms struct {
 // others: message id, time, address (as the policy says) and user agent.
 func (b *Batch) Check(t Terms) {
 	t.IP = Address(t.Address, t.IP)
-	t.UserAgent = cleanAgent(t.UserAgent)
+	t.UserAgent = strings.ToValidUTF8(t.UserAgent, "") // a header may hold any bytes
 	for i := range b.Items {
 		t.check(&b.Items[i])
 	}
@@ -174,12 +174,12 @@ func withoutNUL(s string) string {
 	return strings.ReplaceAll(s, "\x00", string(utf8.RuneError))
 }
 
-// cleanAgent bounds a user agent, and makes UTF-8 of one that came as a header.
+// cleanAgent bounds a user agent.
 func cleanAgent(s string) string {
 	if len(s) > MaxUserAgent {
-		s = s[:MaxUserAgent]
+		s = strings.ToValidUTF8(s[:MaxUserAgent], "")
 	}
-	return withoutNUL(strings.ToValidUTF8(s, ""))
+	return withoutNUL(s)
 }
 
 // Body returns the event's JSON for quarantine, in memory of its own: what was
@@ -198,6 +198,9 @@ func (it *Item) Body() []byte {
 	}
 	if !it.hasSentAt && it.Event.SentAt != 0 {
 		out = append(out, `"sentAt":"`+time.UnixMilli(it.Event.SentAt).UTC().Format(time.RFC3339Nano)+`",`...)
+	}
+	if it.contextTo > 0 && raw[it.contextFrom] != '{' {
+		return append(out, raw[1:]...)
 	}
 	if context := it.contextWithIP(); it.contextTo > 0 {
 		out = append(out, raw[1:it.contextFrom]...)

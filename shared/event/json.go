@@ -344,11 +344,8 @@ func escapeControls(b []byte) []byte {
 		case inside && c < ' ':
 			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
 		case inside && c == '\\' && i+1 < len(b):
-			dst = append(dst, c)
-			if b[i+1] >= ' ' {
-				i++
-				dst = append(dst, b[i])
-			}
+			dst = append(dst, c, b[i+1])
+			i++
 		case c == '"':
 			inside = !inside
 			dst = append(dst, c)

@@ -203,18 +203,27 @@ func (b *Batch) decode(s *scanner, t Type) {
 }
 
 // blank makes an empty object of an object's bytes.
-func blank(object []byte) {
-	for i := range object {
-		object[i] = ' '
+func blank(v []byte) {
+	if object(v) == nil {
+		return
 	}
-	copy(object, `{}`)
+	for i := range v {
+		v[i] = ' '
+	}
+	copy(v, `{}`)
 }
 
 func (it *Item) parseType(v []byte) {
-	word := string(bytes.ToLower(bytes.TrimSpace(stringBytes(v))))
-	if t, ok := ParseType(word); ok && v[0] == '"' {
-		it.Event.Type = t
-		return
+	if v[0] == '"' {
+		word := stringBytes(v)
+		t, ok := ParseType(text(word))
+		if !ok {
+			t, ok = ParseType(string(bytes.ToLower(bytes.TrimSpace(word))))
+		}
+		if ok {
+			it.Event.Type = t
+			return
+		}
 	}
 	it.refuse(UnknownType, "type must be one of track, page, screen, identify, group and alias")
 }
@@ -237,7 +246,7 @@ func (it *Item) text(field string, v []byte) string {
 // object reads a field that must be an object.
 func (it *Item) object(field string, v []byte) []byte {
 	o := object(v)
-	if o == nil && v[0] != 'n' && v[0] != '{' && !emptyArray(v) {
+	if o == nil && len(v) > 0 && v[0] != 'n' && v[0] != '{' && !emptyArray(v) {
 		it.refuse(BadType, field+" must be an object")
 	}
 	return o
