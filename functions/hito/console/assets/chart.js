@@ -25,7 +25,7 @@ export class Chart {
     const top = Math.max(1e-9, ...this.series.flat().filter((v) => v !== null)) * 1.1;
     const paths = this.series.map((s) => outline(s, top));
     this.lines.forEach((line, i) => line.setAttribute("d", paths[i].map((run) => "M" + run.join("L")).join("")));
-    this.area.setAttribute("d", paths[0].map((run) => {
+    this.area.setAttribute("d", paths[0].filter((run) => run.length > 1).map((run) => {
       const x = (p) => p.split(" ")[0];
       return `M${x(run[0])} ${height}L${run.join("L")}L${x(run.at(-1))} ${height}Z`;
     }).join(""));

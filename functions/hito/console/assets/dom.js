@@ -31,13 +31,14 @@ export const empty = (text) => el("li", { class: "none" }, text);
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const tenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 
 export const count = (n) => (Math.abs(n) < 100000 ? whole : compact).format(n);
 export const number = (n) => (Math.abs(n) < 100 ? fine : Math.abs(n) < 100000 ? whole : compact).format(n);
 
 export function milliseconds(ms) {
-  if (ms < 10) return fine.format(ms) + " ms";
+  if (ms < 10) return tenths.format(ms) + " ms";
   return ms < 1000 ? whole.format(ms) + " ms" : fine.format(ms / 1000) + " s";
 }
 
