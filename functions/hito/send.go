@@ -66,7 +66,7 @@ func (c *sendCmd) Run(ctx context.Context) error {
 		return err
 	}
 	s := &sending{
-		beacon:  newBeacon(c.Client, c.Connections),
+		sender:  newSender(c.Client, c.Connections),
 		batch:   c.Batch,
 		started: time.Now(),
 	}
@@ -204,7 +204,7 @@ func (c *sendCmd) play(s *sending) error {
 
 // sending is a stream of events on its way to a hito in batches.
 type sending struct {
-	beacon  *beacon
+	sender  *sender
 	batch   int
 	started time.Time
 
@@ -226,7 +226,7 @@ func (s *sending) start(ctx context.Context, workers int) {
 	for range workers {
 		s.workers.Go(func() {
 			for events := range s.batches {
-				v, err := s.beacon.send(s.ctx, events)
+				v, err := s.sender.send(s.ctx, events)
 				if err != nil {
 					v.refused = len(events)
 					s.cancel(err)

@@ -155,3 +155,10 @@ func (s *Sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry}).ServeHTTP(w, r)
 }
+
+// Register adds measurements that are taken when Prometheus asks. It panics
+// when they are there already.
+func (s *Sink) Register(c client.Collector) {
+	s.start.Do(s.init)
+	s.registry.MustRegister(c)
+}

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-const site = "https://shop.example.com"
+// site is the sample project's own.
+const site = "https://shop.example"
 
 // Stage is a shop and its shoppers. The same seed plays the same shoppers, with
 // other times. It is for one goroutine.

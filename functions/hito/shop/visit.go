@@ -2,6 +2,7 @@ package shop
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -19,6 +20,10 @@ func (s *Stage) visit(p *shopper) []step {
 			v.track("Product List Viewed", map[string]any{"category": p.category}, time.Second)
 		}
 		seen := s.product(p)
+		if s.rng.IntN(8) == 0 {
+			v.open("/search?q="+seen.category, "Search", 20*time.Second)
+			v.track("Products Searched", map[string]any{"query": seen.category}, time.Second)
+		}
 		v.open("/products/"+seen.id, seen.name, 40*time.Second)
 		v.track("Product Viewed", v.about(seen), time.Second)
 		if s.rng.Float64() < p.keen/2 {
@@ -28,6 +33,10 @@ func (s *Stage) visit(p *shopper) []step {
 	}
 	if len(cart) == 0 || s.rng.Float64() > p.keen+0.2 {
 		return v.steps // gone, perhaps with a full cart left behind
+	}
+	if len(cart) > 1 && s.rng.IntN(5) == 0 {
+		v.track("Product Removed", v.about(cart[0]), 10*time.Second)
+		cart = cart[1:]
 	}
 	v.track("Cart Viewed", map[string]any{"value": total(cart), "currency": "USD"}, 15*time.Second)
 	v.login()
@@ -85,6 +94,10 @@ func (v *visiting) open(path, title string, pause time.Duration) {
 	if v.page != nil {
 		referrer, search = v.page["url"].(string), ""
 	}
+	path, query, ok := strings.Cut(path, "?")
+	if ok {
+		search = "?" + query
+	}
 	v.page = map[string]any{"url": site + path + search, "path": path, "title": title}
 	if search != "" {
 		v.page["search"] = search
@@ -123,8 +136,12 @@ func (v *visiting) order(cart []product) map[string]any {
 		lines[i] = v.about(c)
 	}
 	sum := total(cart)
-	return map[string]any{
+	order := map[string]any{
 		"order_id": fmt.Sprintf("o-%s-%d", v.shopper.anonymousID, v.shopper.orders+1),
 		"total":    sum, "revenue": sum, "value": sum, "currency": "USD", "products": lines,
 	}
+	if v.arrival.search != "" {
+		order["coupon"] = "WELCOME"
+	}
+	return order
 }

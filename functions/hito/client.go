@@ -25,16 +25,16 @@ const (
 	maxEventBytes  = 32 << 10
 )
 
-// beacon sends batches to a hito, again and again until it has them.
-type beacon struct {
+// sender sends batches to a hito, again and again until it has them.
+type sender struct {
 	config.Client
 	http *http.Client
 	// attempts bounds how often one batch is tried.
 	attempts int
 }
 
-func newBeacon(c config.Client, connections int) *beacon {
-	return &beacon{
+func newSender(c config.Client, connections int) *sender {
+	return &sender{
 		Client: c,
 		http: &http.Client{
 			Timeout: 30 * time.Second,
@@ -76,7 +76,7 @@ func (v *verdict) because(reason string, n int) {
 // send posts events, each a JSON object, as one batch. It tries again while hito
 // cannot be reached or answers that it is busy. Every event must have its
 // messageId, so that trying again cannot count it twice.
-func (b *beacon) send(ctx context.Context, events [][]byte) (verdict, error) {
+func (b *sender) send(ctx context.Context, events [][]byte) (verdict, error) {
 	body := make([]byte, 0, len(events)*700)
 	body = append(body, `{"batch":[`...)
 	body = append(body, bytes.Join(events, []byte{','})...)
@@ -122,7 +122,7 @@ type retryError struct {
 func (e *retryError) Error() string { return e.err.Error() }
 func (e *retryError) Unwrap() error { return e.err }
 
-func (b *beacon) post(ctx context.Context, body []byte, events int) (verdict, error) {
+func (b *sender) post(ctx context.Context, body []byte, events int) (verdict, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(b.URL, "/")+"/v1/batch", bytes.NewReader(body))
 	if err != nil {
 		return verdict{}, fmt.Errorf("send to %s: %w", b.URL, err)
