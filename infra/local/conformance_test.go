@@ -1,0 +1,101 @@
+package local
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/hitolayer/hito/shared/profile"
+	"github.com/hitolayer/hito/shared/profile/storetest"
+	"github.com/hitolayer/hito/shared/quarantine"
+	"github.com/hitolayer/hito/shared/stream"
+	"github.com/hitolayer/hito/shared/stream/streamtest"
+)
+
+// open opens a database for the test, closed at its end.
+func open(t testing.TB, o Options) *DB {
+	t.Helper()
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	db, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shut(t, db) })
+	return db
+}
+
+// shut closes the database unless it is closed.
+func shut(t testing.TB, db *DB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := db.Close(ctx); err != nil && err != ErrClosed {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+func openStream(t testing.TB, db *DB, name string, o StreamOptions) *Stream {
+	t.Helper()
+	s, err := db.Stream(name, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+type streamUnderTest struct {
+	*Stream
+	options SubscribeOptions
+}
+
+func (s streamUnderTest) Consume(t *testing.T, h stream.Handler) {
+	if err := s.Subscribe("group", h, s.options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shut(t, s.db) }) // before whatever the handler uses goes away
+}
+
+func (s streamUnderTest) Quarantined(t *testing.T) []quarantine.Entry {
+	s.db.requestCheckpoint()
+	var all []quarantine.Entry
+	for _, project := range []string{"shop"} {
+		entries, _, err := s.db.Quarantine().List(t.Context(), project, "", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, entries...)
+	}
+	return all
+}
+
+func TestStreamConformance(t *testing.T) {
+	features := streamtest.Features{KeyAffinity: true, Bisects: true, MaxAttempts: 5}
+	for name, o := range map[string]SubscribeOptions{
+		"Plain":        {},
+		"Checkpointed": {Checkpointed: true},
+		"TinyBatches":  {MaxRecords: 3, MaxBytes: 64},
+	} {
+		o.Stage, o.Backoff = quarantine.Score, 5*time.Millisecond
+		t.Run(name, func(t *testing.T) {
+			streamtest.Run(t, func(t *testing.T) streamtest.Stream {
+				return streamUnderTest{openStream(t, open(t, Options{}), "raw", StreamOptions{}), o}
+			}, features)
+		})
+	}
+}
+
+func TestStoreConformance(t *testing.T) {
+	for name, o := range map[string]Options{
+		"Roomy":     {},
+		"TinyCache": {CacheBytes: 1, Checkpoint: time.Millisecond}, // everything is evicted all the time
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) profile.Store {
+				o.Dir = t.TempDir()
+				return open(t, o).Store()
+			}, storetest.Features{MaxStateBytes: 8 << 20, MaxKeyBytes: 8 << 10})
+		})
+	}
+}

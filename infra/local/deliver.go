@@ -1,0 +1,181 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/hitolayer/hito/shared/quarantine"
+	"github.com/hitolayer/hito/shared/stream"
+)
+
+// batch delivers items and, unless they fail whole, commits what came of it.
+func (c *consumer) batch(items []item) error {
+	db := c.part.stream.db
+	if c.options.Checkpointed {
+		if !db.fragments.waitRoom() {
+			return ErrClosed
+		}
+		db.cut.RLock()
+		defer db.cut.RUnlock()
+	}
+	for i := range items {
+		items[i].attempts++
+		items[i].Attempt = items[i].attempts
+		items[i].failure = nil
+	}
+	t := &tx{db: db, consumer: c}
+	if err := c.deliver(t.context(db.work), t, items); err != nil {
+		return err
+	}
+	t.cursor = c.after(items, t)
+	if c.options.Checkpointed {
+		if err := db.hold(t); err != nil {
+			return err
+		}
+	} else if err := db.commit(false, nil, t); err != nil {
+		return err
+	}
+	c.at = t.cursor
+	return nil
+}
+
+// deliver calls the handler. Its error means that none of the items is done.
+func (c *consumer) deliver(ctx context.Context, t *tx, items []item) error {
+	before := t.mark()
+	err := c.call(ctx, items)
+	if err == nil {
+		return nil
+	}
+	if failures, ok := errors.AsType[stream.Failures](err); ok {
+		for _, f := range failures {
+			if f.Index < 0 || f.Index >= len(items) {
+				return fmt.Errorf("the handler names record %d of %d: %w", f.Index, len(items), err)
+			}
+			items[f.Index].failure = f.Err
+		}
+		return nil
+	}
+	if _, ok := errors.AsType[*panicError](err); !ok {
+		return err
+	}
+	t.rollback(before)
+	if len(items) == 1 {
+		items[0].failure = err
+		return nil
+	}
+	half := len(items) / 2
+	if err := c.deliver(ctx, t, items[:half]); err != nil {
+		return err
+	}
+	return c.deliver(ctx, t, items[half:])
+}
+
+// panicError is a handler's panic.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+func (c *consumer) call(ctx context.Context, items []item) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			e := &panicError{value: v, stack: debug.Stack()}
+			c.part.stream.db.Log.Error("a handler panicked", "stream", c.part.stream.name, "group", c.group, "records", len(items), "panic", v, "stack", string(e.stack))
+			err = e
+		}
+	}()
+	records := make([]stream.Record, len(items))
+	// All IDs share one string; each is short-lived.
+	var ids []byte
+	ends := make([]int, len(items))
+	for i := range items {
+		ids = append(ids, c.part.stream.name...)
+		ids = append(ids, '/')
+		ids = strconv.AppendInt(ids, int64(c.part.index), 10)
+		ids = append(ids, '/')
+		ids = strconv.AppendUint(ids, items[i].seq, 10)
+		ids = append(ids, '.')
+		ids = strconv.AppendInt(ids, int64(items[i].index), 10)
+		ends[i] = len(ids)
+	}
+	all, from := string(ids), 0
+	for i := range items {
+		records[i] = items[i].Record
+		records[i].ID = all[from:ends[i]]
+		items[i].ID = records[i].ID
+		from = ends[i]
+	}
+	return c.handle(ctx, records)
+}
+
+// after returns where the consumer stands once the items are done, and sends
+// those that failed to quarantine or parks them.
+func (c *consumer) after(items []item, t *tx) cursor {
+	cur := cursor{position: c.at.position}
+	again := make(map[[2]uint64]bool) // the parked records that were delivered
+	for i := range items {
+		it := &items[i]
+		if it.parked {
+			again[[2]uint64{it.seq, uint64(it.index)}] = true
+			continue
+		}
+		cur.seq, cur.index = it.seq, it.index+1
+		if it.last {
+			cur.seq, cur.index = it.seq+1, 0
+		}
+		cur.records++
+		cur.events += uint64(it.Events)
+	}
+	for _, p := range c.at.parked {
+		if !again[[2]uint64{p.seq, uint64(p.index)}] {
+			cur.parked = append(cur.parked, p)
+		}
+	}
+	for i := range items {
+		it := &items[i]
+		if it.failure == nil {
+			continue
+		}
+		it.failed++
+		if stream.IsPermanent(it.failure) || it.failed >= c.options.MaxAttempts {
+			t.put([]quarantine.Entry{c.entry(it)})
+			continue
+		}
+		cur.parked = append(cur.parked, parked{
+			seq: it.seq, index: it.index, failed: it.failed,
+			due: time.Now().Add(backoff(c.options.Backoff, it.failed)),
+		})
+	}
+	return cur
+}
+
+// reasoned is an error that has a typed reason of its own.
+type reasoned interface {
+	error
+	Reason() string
+}
+
+func (c *consumer) entry(it *item) quarantine.Entry {
+	reason := "attempts_exhausted"
+	if stream.IsPermanent(it.failure) {
+		reason = "unprocessable"
+	}
+	if _, ok := errors.AsType[*panicError](it.failure); ok {
+		reason = "panic"
+	}
+	if r, ok := errors.AsType[reasoned](it.failure); ok {
+		reason = r.Reason()
+	}
+	e := quarantine.Entry{
+		Project: it.Project, Stage: c.options.Stage, Reason: reason, Detail: it.failure.Error(),
+		Time: it.Time, Events: it.Events, Body: it.Data,
+	}
+	e.ID = quarantine.NewID(e, it.ID)
+	return e
+}

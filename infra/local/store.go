@@ -1,0 +1,402 @@
+package local
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/hitolayer/hito/shared/profile"
+)
+
+// Store keeps fragments: those in use in memory, encoded, all of them on disk.
+// A Save is seen by every later Load at once and written by the next checkpoint,
+// together with the cursors of the batches that led to it: after a crash both
+// are as they were at one moment. See DB.Flush for a Save outside a batch that
+// must not wait.
+type Store struct {
+	db     *DB
+	seed   maphash.Seed
+	limit  int64 // bytes per shard
+	shards [shardCount]shard
+
+	dirty        atomic.Int64 // bytes not yet on disk
+	hits, misses atomic.Int64
+}
+
+const shardCount = 64
+
+var _ profile.Store = (*Store)(nil)
+
+// shard is a part of the cache, with its own lock.
+type shard struct {
+	mu        sync.Mutex
+	slots     map[profile.Key]*slot
+	ring      []*slot // the same slots, for the clock
+	hand      int
+	bytes     int64
+	dirty     []*slot
+	evictions uint64
+}
+
+// slot is one fragment in memory. Its data is replaced, never changed.
+type slot struct {
+	key     profile.Key
+	version uint64
+	data    []byte
+	used    bool // since the clock's hand came by
+	dirty   bool // newer than what a checkpoint took
+	// writing is what a checkpoint took and has not written yet.
+	writing *image
+}
+
+type image struct {
+	version uint64
+	data    []byte
+}
+
+// slotBytes is what a slot costs beside its key and data: itself and its places
+// in the map and the ring.
+const slotBytes = 240
+
+func (s *slot) bytes() int64 { return int64(slotBytes + len(s.key.Visitor) + cap(s.data)) }
+
+func (s *Store) shard(k profile.Key) *shard {
+	return &s.shards[(maphash.String(s.seed, k.Visitor)+uint64(len(k.Project)))%shardCount]
+}
+
+// Load implements profile.Store.
+func (s *Store) Load(ctx context.Context, keys []profile.Key) ([]*profile.Fragment, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("load %d fragments: %w", len(keys), context.Cause(ctx))
+	}
+	out := make([]*profile.Fragment, len(keys))
+	for i, k := range keys {
+		version, data, err := s.image(k)
+		if err != nil {
+			return nil, fmt.Errorf("load fragment %s: %w", k, err)
+		}
+		if out[i], err = fragment(k, version, data); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func fragment(k profile.Key, version uint64, data []byte) (*profile.Fragment, error) {
+	f := profile.NewFragment(k)
+	f.Version = version
+	if err := f.State.UnmarshalVT(data); err != nil {
+		return nil, fmt.Errorf("load fragment %s: %w", k, err)
+	}
+	return f, nil
+}
+
+// image returns a fragment's stored form.
+func (s *Store) image(k profile.Key) (version uint64, data []byte, err error) {
+	sh := s.shard(k)
+	err = s.with(sh, k, func(sl *slot) { version, data = sl.version, sl.data })
+	return version, data, err
+}
+
+// with calls f with the key's slot under the shard's lock, read from disk if need be.
+func (s *Store) with(sh *shard, k profile.Key, f func(*slot)) error {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sl, ok := sh.slots[k]
+	if ok {
+		s.hits.Add(1)
+	} else {
+		s.misses.Add(1)
+	}
+	for !ok {
+		evictions := sh.evictions
+		sh.mu.Unlock()
+		read, err := s.read(k)
+		sh.mu.Lock()
+		if err != nil {
+			return err
+		}
+		// What was read may be old if the key came and went meanwhile.
+		if sl, ok = sh.slots[k]; !ok && sh.evictions == evictions {
+			sl, ok = read, true
+			sh.insert(sl)
+		}
+	}
+	before := sl.bytes()
+	f(sl)
+	sl.used = true
+	sh.bytes += sl.bytes() - before
+	sh.evict(s.limit, sl)
+	return nil
+}
+
+func (sh *shard) insert(sl *slot) {
+	if sh.slots == nil {
+		sh.slots = make(map[profile.Key]*slot)
+	}
+	sh.slots[sl.key] = sl
+	sh.ring = append(sh.ring, sl)
+	sh.bytes += sl.bytes()
+}
+
+// evict drops slots not lately used while the shard is too big. What is not on
+// disk stays, and so does keep.
+func (sh *shard) evict(limit int64, keep *slot) {
+	for left := 2 * len(sh.ring); sh.bytes > limit && left > 0; left-- {
+		if sh.hand >= len(sh.ring) {
+			sh.hand = 0
+		}
+		sl := sh.ring[sh.hand]
+		if sl.used || sl.dirty || sl.writing != nil || sl == keep {
+			sl.used = false
+			sh.hand++
+			continue
+		}
+		last := len(sh.ring) - 1
+		sh.ring[sh.hand] = sh.ring[last]
+		sh.ring[last] = nil
+		sh.ring = sh.ring[:last]
+		delete(sh.slots, sl.key)
+		sh.bytes -= sl.bytes()
+		sh.evictions++
+	}
+}
+
+// read reads a fragment from disk; one that is not there is empty with version 0.
+func (s *Store) read(k profile.Key) (*slot, error) {
+	sl := &slot{key: profile.Key{Project: s.db.intern(k.Project), Visitor: strings.Clone(k.Visitor)}}
+	err := s.db.get(fragmentKey(nil, k), func(v []byte) error {
+		version, n := binary.Uvarint(v)
+		if n <= 0 {
+			return errors.New("no version")
+		}
+		sl.version, sl.data = version, slices.Clone(v[n:])
+		return nil
+	})
+	return sl, err
+}
+
+// Save implements profile.Store.
+func (s *Store) Save(ctx context.Context, fragments []*profile.Fragment) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("save %d fragments: %w", len(fragments), context.Cause(ctx))
+	}
+	var conflict []int
+	for i, f := range fragments {
+		data, err := f.State.MarshalVT()
+		if err != nil {
+			return fmt.Errorf("save fragment %s: %w", f.Key, err)
+		}
+		saved := false
+		sh := s.shard(f.Key)
+		if err := s.with(sh, f.Key, func(sl *slot) {
+			if saved = sl.version == f.Version; !saved {
+				return
+			}
+			if sl.dirty {
+				s.dirty.Add(-sl.bytes())
+			} else {
+				sl.dirty = true
+				sh.dirty = append(sh.dirty, sl)
+			}
+			sl.version, sl.data = f.Version+1, data
+			s.dirty.Add(sl.bytes())
+		}); err != nil {
+			return fmt.Errorf("save fragment %s: %w", f.Key, err)
+		}
+		if !saved {
+			conflict = append(conflict, i)
+			continue
+		}
+		f.Version++
+	}
+	if s.dirty.Load() > s.softLimit() {
+		s.db.requestCheckpoint()
+	}
+	if conflict != nil {
+		return &profile.ConflictError{Index: conflict}
+	}
+	return nil
+}
+
+// softLimit is how many unwritten bytes ask for a checkpoint; at twice as many
+// batches wait for it.
+func (s *Store) softLimit() int64 { return s.limit * shardCount / 4 }
+
+// waitRoom waits until there is room for another batch's fragments, false when
+// the database closes.
+func (s *Store) waitRoom() bool {
+	for s.dirty.Load() > 2*s.softLimit() {
+		done := s.db.checkpointDone()
+		if s.dirty.Load() <= 2*s.softLimit() {
+			break
+		}
+		s.db.requestCheckpoint()
+		select {
+		case <-done:
+		case <-s.db.stop:
+			return false
+		}
+	}
+	return true
+}
+
+// take returns the fragments to write.
+func (s *Store) take() []*slot {
+	var out []*slot
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		for _, sl := range sh.dirty {
+			sl.dirty = false
+			sl.writing = &image{sl.version, sl.data}
+			s.dirty.Add(-sl.bytes())
+		}
+		out = append(out, sh.dirty...)
+		sh.dirty = nil
+		sh.mu.Unlock()
+	}
+	return out
+}
+
+// settle ends what take began: the fragments are on disk, or to be taken again.
+func (s *Store) settle(slots []*slot, written bool) {
+	for _, sl := range slots {
+		sh := s.shard(sl.key)
+		sh.mu.Lock()
+		sl.writing = nil
+		if !written && !sl.dirty {
+			sl.dirty = true
+			sh.dirty = append(sh.dirty, sl)
+			s.dirty.Add(sl.bytes())
+		}
+		sh.mu.Unlock()
+	}
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		sh.evict(s.limit, nil)
+		sh.mu.Unlock()
+	}
+}
+
+func addFragments(b *pebble.Batch, slots []*slot) error {
+	var key, version []byte
+	for _, sl := range slots {
+		key = fragmentKey(key[:0], sl.key)
+		version = binary.AppendUvarint(version[:0], sl.writing.version)
+		op := b.SetDeferred(len(key), len(version)+len(sl.writing.data))
+		copy(op.Key, key)
+		copy(op.Value[copy(op.Value, version):], sl.writing.data)
+		if err := op.Finish(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Scan returns up to limit of the project's fragments in order of their visitor
+// keys, beginning behind after (empty begins), as they are now. next is the
+// after of the following page, empty at the end.
+func (s *Store) Scan(ctx context.Context, project, after string, limit int) (page []*profile.Fragment, next string, err error) {
+	fail := func(err error) ([]*profile.Fragment, string, error) {
+		return nil, "", fmt.Errorf("scan fragments of %s: %w", project, err)
+	}
+	if limit <= 0 {
+		return nil, "", nil
+	}
+	unwritten := s.unwritten(project, after)
+	lower := prefix(fragmentKind, project)
+	base := len(lower)
+	upper := keyAfter(lower)
+	if after != "" {
+		lower = append(append(lower, after...), 0)
+	}
+	it, err := s.db.pebble.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return fail(err)
+	}
+	var names []string
+	for valid := it.First(); valid && len(names) <= limit; valid = it.Next() {
+		names = append(names, string(it.Key()[base:]))
+	}
+	if err := it.Close(); err != nil {
+		return fail(err)
+	}
+	names = append(names, unwritten...)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	more := len(names) > limit
+	names = names[:min(len(names), limit)]
+	for _, visitor := range names {
+		if err := ctx.Err(); err != nil {
+			return fail(context.Cause(ctx))
+		}
+		k := profile.Key{Project: project, Visitor: visitor}
+		version, data, err := s.peek(k)
+		if err != nil {
+			return fail(err)
+		}
+		f, err := fragment(k, version, data)
+		if err != nil {
+			return fail(err)
+		}
+		page = append(page, f)
+	}
+	if more {
+		next = names[len(names)-1]
+	}
+	return page, next, nil
+}
+
+// unwritten returns the project's visitors behind after whose fragments may not
+// be on disk.
+func (s *Store) unwritten(project, after string) []string {
+	var names []string
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		for _, sl := range sh.ring {
+			if (sl.dirty || sl.writing != nil) && sl.key.Project == project && sl.key.Visitor > after {
+				names = append(names, sl.key.Visitor)
+			}
+		}
+		sh.mu.Unlock()
+	}
+	return names
+}
+
+// peek is image without bringing the fragment into memory, so that a scan does
+// not drive out what is in use.
+func (s *Store) peek(k profile.Key) (uint64, []byte, error) {
+	sh := s.shard(k)
+	for {
+		sh.mu.Lock()
+		sl, ok := sh.slots[k]
+		evictions := sh.evictions
+		if ok {
+			version, data := sl.version, sl.data
+			sh.mu.Unlock()
+			return version, data, nil
+		}
+		sh.mu.Unlock()
+		read, err := s.read(k)
+		if err != nil {
+			return 0, nil, err
+		}
+		sh.mu.Lock()
+		same := sh.slots[k] == nil && sh.evictions == evictions
+		sh.mu.Unlock()
+		if same {
+			return read.version, read.data, nil
+		}
+	}
+}
