@@ -120,7 +120,6 @@ type Campaign struct {
 
 // Recent is one of the latest events.
 type Recent struct {
-	MessageID string `json:"message_id"`
 	Type      string `json:"type"`
 	Name      string `json:"name,omitempty"`
 	Path      string `json:"path,omitempty"`
@@ -232,7 +231,7 @@ func Render(p *profile.Person, r *rules.Rules, now time.Time) *Profile {
 	}
 	for _, r := range p.Recent() {
 		out.Recent = append(out.Recent, Recent{
-			MessageID: r.MessageId, Type: r.Type.Word(), Name: r.Name, Path: r.Path,
+			Type: r.Type.Word(), Name: r.Name, Path: r.Path,
 			Time: Time{time.UnixMilli(r.Time)},
 		})
 	}

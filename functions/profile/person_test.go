@@ -37,9 +37,9 @@ func TestProfile(t *testing.T) {
 		`"geo":{"country":"JP","asn":2516,"as_org":"KDDI"},"bot":false,` +
 		`"first_touch":{"referrer":{"medium":"search","source":"Google","term":"red <shoes>"},"campaign":{"name":"spring","click_type":"gclid","click_id":"x"}},` +
 		`"last_touch":{"referrer":{"medium":"search","source":"Google","term":"red <shoes>"},"campaign":{"name":"spring","click_type":"gclid","click_id":"x"}},` +
-		`"recent":[{"message_id":"m3","type":"track","name":"Product Viewed","time":"2026-03-04T05:05:07.000Z"},` +
-		`{"message_id":"m2","type":"identify","time":"2026-03-04T05:03:07.000Z"},` +
-		`{"message_id":"m1","type":"track","name":"Product Viewed","path":"/shoes","time":"2026-03-04T03:06:07.000Z"}]}` + "\n"
+		`"recent":[{"type":"track","name":"Product Viewed","time":"2026-03-04T05:05:07.000Z"},` +
+		`{"type":"identify","time":"2026-03-04T05:03:07.000Z"},` +
+		`{"type":"track","name":"Product Viewed","path":"/shoes","time":"2026-03-04T03:06:07.000Z"}]}` + "\n"
 	for _, target := range []string{"/v1/profiles/user_id:u1", "/v1/profiles/anonymous_id:a1", "/v1/profiles/user_id:u1?after=m1", "/v1/profiles/anonymous_id:a1?after=m3"} {
 		w := ask(t, h, "GET", target)
 		if w.Code != http.StatusOK || w.Body.String() != want {
@@ -58,7 +58,7 @@ func TestBareAnonymousProfile(t *testing.T) {
 	want := `{"user_id":null,"anonymous_ids":["a/2"],"group_id":null,"traits":{},"events":{"total":1,"by_name":{"Seen":1}},` +
 		`"metrics":{},"scores":{},"segments":[],"sessions":{"count":1,"current":null},` +
 		`"first_seen":"2026-03-04T04:06:07.000Z","last_seen":"2026-03-04T04:06:07.000Z","device":null,"geo":null,"bot":false,` +
-		`"first_touch":null,"last_touch":null,"recent":[{"message_id":"m1","type":"track","name":"Seen","time":"2026-03-04T04:06:07.000Z"}]}` + "\n"
+		`"first_touch":null,"last_touch":null,"recent":[{"type":"track","name":"Seen","time":"2026-03-04T04:06:07.000Z"}]}` + "\n"
 	if w.Body.String() != want {
 		t.Errorf("got  %swant %s", w.Body, want)
 	}

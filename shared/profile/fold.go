@@ -150,7 +150,7 @@ func (fo *Folder) add(s *State, e *event.Event, at *Stamp) {
 	s.Events++
 	s.addName(countedName(e), 1)
 	s.addSlot(e.Timestamp)
-	s.addRecent(e)
+	s.addRecent(e, at)
 	fo.addTraits(s, e, at)
 	if e.Type == event.Type_TYPE_GROUP && at.Compare(s.Group.GetAt()) > 0 {
 		s.Group = &TextAt{At: at, Text: clip(e.GroupId, maxTraitValue)}
@@ -231,30 +231,22 @@ func (s *State) mergeSlot(add *Slot) {
 	s.Slots = insertNewest(s.Slots, i, add, maxSlots)
 }
 
-func (s *State) addRecent(e *event.Event) {
-	if len(s.Recent) == maxRecent && e.Timestamp < s.Recent[0].Time {
+func (s *State) addRecent(e *event.Event, at *Stamp) {
+	if len(s.Recent) == maxRecent && at.Time < s.Recent[0].Time {
 		return
 	}
 	s.mergeRecent(&Recent{
-		Time: e.Timestamp, MessageId: e.MessageId, Type: e.Type,
+		Time: at.Time, Id: at.Id, Type: e.Type,
 		Name: clip(e.Name, maxRecentText), Path: clip(e.GetEnriched().GetPage().GetPath(), maxRecentText),
 	})
 }
 
 func (s *State) mergeRecent(add *Recent) {
 	i := len(s.Recent)
-	for i > 0 && add.before(s.Recent[i-1]) {
+	for i > 0 && cmp.Or(cmp.Compare(s.Recent[i-1].Time, add.Time), cmp.Compare(s.Recent[i-1].Id, add.Id)) > 0 {
 		i--
 	}
 	s.Recent = insertNewest(s.Recent, i, add, maxRecent)
-}
-
-// before orders recent events as their stamps are ordered.
-func (r *Recent) before(o *Recent) bool {
-	if r.Time != o.Time {
-		return r.Time < o.Time
-	}
-	return xxhash.Sum64String(r.MessageId) < xxhash.Sum64String(o.MessageId)
 }
 
 // clip returns at most limit bytes of s, whole runes.

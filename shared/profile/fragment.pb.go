@@ -663,14 +663,14 @@ func (x *Slot) GetCount() uint32 {
 	return 0
 }
 
-// Recent is one of the latest events. Its stamp is its time and message id.
+// Recent is one of the latest events.
 type Recent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Event time, Unix milliseconds.
-	Time      int64      `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
-	MessageId string     `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
-	Type      event.Type `protobuf:"varint,3,opt,name=type,proto3,enum=hito.event.v1.Type" json:"type,omitempty"`
-	Name      string     `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	// Its stamp, taken apart: there are many.
+	Time int64      `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
+	Id   uint64     `protobuf:"fixed64,2,opt,name=id,proto3" json:"id,omitempty"`
+	Type event.Type `protobuf:"varint,3,opt,name=type,proto3,enum=hito.event.v1.Type" json:"type,omitempty"`
+	Name string     `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
 	// Page path, when the event has one.
 	Path          string `protobuf:"bytes,5,opt,name=path,proto3" json:"path,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -714,11 +714,11 @@ func (x *Recent) GetTime() int64 {
 	return 0
 }
 
-func (x *Recent) GetMessageId() string {
+func (x *Recent) GetId() uint64 {
 	if x != nil {
-		return x.MessageId
+		return x.Id
 	}
-	return ""
+	return 0
 }
 
 func (x *Recent) GetType() event.Type {
@@ -1250,11 +1250,10 @@ const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x03R\x05index\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\rR\x05first\x12\x12\n" +
 	"\x04last\x18\x03 \x01(\rR\x04last\x12\x14\n" +
-	"\x05count\x18\x04 \x01(\rR\x05count\"\x8c\x01\n" +
+	"\x05count\x18\x04 \x01(\rR\x05count\"}\n" +
 	"\x06Recent\x12\x12\n" +
-	"\x04time\x18\x01 \x01(\x03R\x04time\x12\x1d\n" +
-	"\n" +
-	"message_id\x18\x02 \x01(\tR\tmessageId\x12'\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\x06R\x02id\x12'\n" +
 	"\x04type\x18\x03 \x01(\x0e2\x13.hito.event.v1.TypeR\x04type\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x12\n" +
 	"\x04path\x18\x05 \x01(\tR\x04path\"\x8d\x01\n" +

@@ -31,6 +31,8 @@ var everyMetric = func() (ms []*Metric) {
 // floating point could not add up exactly.
 type contributeEverything struct{}
 
+func (contributeEverything) number(i int) decimal.D { return decimal.FromInt(int64(i) * 1980) }
+
 func (contributeEverything) Extract(e *event.Event, into []Contribution) []Contribution {
 	for _, m := range everyMetric {
 		v := Number(decimal.D{Hi: int64(len(e.Name)) - 2, Lo: uint64(e.Timestamp) * 0x9e3779b97f4a7c15})

@@ -98,20 +98,28 @@ func (s *State) metric(id uint64) *MetricState {
 }
 
 // bucket returns the bucket with the index, made if need be; nil when it is
-// older than the latest that are kept.
+// older than the span kept, which ends with the latest bucket.
 func (s *MetricState) bucket(index int64) *Bucket {
-	i := len(s.Buckets)
+	n := len(s.Buckets)
+	if n > 0 && index <= s.Buckets[n-1].Index-int64(s.Keep) {
+		return nil
+	}
+	i := n
 	for i > 0 && s.Buckets[i-1].Index > index {
 		i--
 	}
 	if i > 0 && s.Buckets[i-1].Index == index {
 		return s.Buckets[i-1]
 	}
-	if i == 0 && len(s.Buckets) >= int(s.Keep) {
-		return nil
-	}
 	b := &Bucket{Index: index}
-	s.Buckets = insertNewest(s.Buckets, i, b, int(s.Keep))
+	s.Buckets = slices.Insert(s.Buckets, i, b)
+	if i == n {
+		old := 0
+		for s.Buckets[old].Index <= index-int64(s.Keep) && old < n {
+			old++
+		}
+		s.Buckets = slices.Delete(s.Buckets, 0, old)
+	}
 	return b
 }
 

@@ -1,0 +1,80 @@
+package profile
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/hitolayer/hito/shared/event"
+)
+
+func many(prefix string, n int, receivedAt int64) *event.Record {
+	r := &event.Record{ReceivedAt: receivedAt}
+	for i := range n {
+		r.Events = append(r.Events, &event.Event{MessageId: fmt.Sprint(prefix, i), Type: event.Type_TYPE_PAGE, UserId: "u", Timestamp: receivedAt})
+	}
+	return r
+}
+
+// TestWholeBatchRepeated: the largest batch a client can send, all of one
+// visitor, repeated after others of its size.
+func TestWholeBatchRepeated(t *testing.T) {
+	f := newTestFragment()
+	batch := many("b", 2500, lawEpoch)
+	fold(f, batch)
+	fold(f, many("other", WindowCount-2500, lawEpoch+1))
+	again := many("b", 2500, lawEpoch+2)
+	if tally := fold(f, again); tally.Duplicate != 2500 || tally.Scored != 0 {
+		t.Fatalf("%+v", tally)
+	}
+	if tally := fold(f, batch); tally.Redelivered != 2500 {
+		t.Fatalf("%+v", tally)
+	}
+}
+
+func TestWindowIsBoundedAndEarlyEvictionsAreCounted(t *testing.T) {
+	f := newTestFragment()
+	var total Tally
+	for i := range 20 {
+		total = total.Plus(fold(f, many(fmt.Sprint("b", i, "-"), 1000, lawEpoch+int64(i))))
+	}
+	if n := len(f.State.Seen); n > WindowCount+WindowCount/7 {
+		t.Fatalf("%d ids in the window", n)
+	}
+	if total.Evicted+len(f.State.Seen) != 20_000 {
+		t.Fatalf("%d evictions counted, %d ids left of 20,000", total.Evicted, len(f.State.Seen))
+	}
+}
+
+func TestWindowForgetsAfterADay(t *testing.T) {
+	f := newTestFragment()
+	fold(f, many("b", 10, lawEpoch))
+	if tally := fold(f, many("later", 10, lawEpoch+WindowAge.Milliseconds()+1)); tally.Evicted != 0 {
+		t.Fatalf("%+v", tally)
+	}
+	if f.Reflects("b0") || !f.Reflects("later0") {
+		t.Fatalf("window holds %d ids", len(f.State.Seen))
+	}
+}
+
+func TestWindowFindsWhatLookingFinds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var w window
+		seen := rapid.SliceOfNDistinct(rapid.Uint64Range(0, 500), 0, 200, rapid.ID).Draw(t, "seen")
+		for range 200 {
+			if len(seen) > 10 && rapid.IntRange(0, 20).Draw(t, "evict") == 0 {
+				seen = seen[5:]
+				w.moved()
+			}
+			id := rapid.Uint64Range(0, 500).Draw(t, "id")
+			if got, want := w.find(seen, id), slices.Index(seen, id); got != want {
+				t.Fatalf("found %d at %d, want %d", id, got, want)
+			}
+			if !slices.Contains(seen, id) {
+				seen = append(seen, id)
+			}
+		}
+	})
+}
