@@ -60,15 +60,13 @@ func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
 	if len(out) > 0 {
 		err := h.Enriched.Publish(ctx, out)
 		failures, partial := errors.AsType[stream.Failures](err)
-		switch {
-		case partial:
-			for _, f := range failures {
-				if f.Index < 0 || f.Index >= len(from) {
-					return fmt.Errorf("publish enriched records: failure at position %d of %d: %w", f.Index, len(from), err)
-				}
-				failed[from[f.Index]] = fmt.Errorf("publish enriched record: %w", f.Err)
+		for _, f := range failures {
+			if partial = f.Index >= 0 && f.Index < len(from); !partial {
+				break // what it names cannot be told: none may be taken as durable
 			}
-		case err != nil:
+			failed[from[f.Index]] = fmt.Errorf("publish enriched record: %w", f.Err)
+		}
+		if err != nil && !partial {
 			for _, i := range from {
 				failed[i] = fmt.Errorf("publish enriched records: %w", err)
 			}

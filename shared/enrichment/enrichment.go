@@ -36,7 +36,8 @@ type results struct {
 
 // visit is what an event's JSON says of its page.
 type visit struct {
-	url, path, search, title, referrer string
+	page            address
+	referrer, title string
 	// campaign is what an SDK read from the page's address, nil when it says nothing.
 	campaign *event.Campaign
 }
@@ -54,27 +55,21 @@ func (n *Enricher) Enrich(e *event.Event, s *project.Settings) {
 	if geo == nil {
 		geo = &defaultGeo
 	}
-	r := new(results)
-	r.enriched.Agent = n.Agents.Lookup(e.UserAgent)
-	r.enriched.Geo = geo.Lookup(e.Ip)
-	e.Enriched = &r.enriched
-
+	agent, place := n.Agents.Lookup(e.UserAgent), geo.Lookup(e.Ip)
 	v, ok := n.read(e)
 	if !ok {
+		e.Enriched = &event.Enriched{Agent: agent, Geo: place}
 		return
 	}
-	u := splitURL(v.url)
-	if u.host == "" && u.path == "" {
-		var query string
-		u.path, query, _ = strings.Cut(v.path, "?")
-		u.query = cmp.Or(strings.TrimPrefix(v.search, "?"), query, u.query)
-	}
-	r.page.Host, r.page.Path, r.page.Query, r.page.Title = u.host, clean(u.path, maxPart), clean(u.query, maxPart), v.title
-	if u != (address{}) || v.title != "" {
+	r := new(results)
+	e.Enriched = &r.enriched
+	r.enriched.Agent, r.enriched.Geo = agent, place
+	if v.page != (address{}) || v.title != "" {
+		r.page.Host, r.page.Path, r.page.Query, r.page.Title = v.page.host, clean(v.page.path, maxPart), clean(v.page.query, maxPart), v.title
 		r.enriched.Page = &r.page
 	}
-	readReferrer(&r.referrer, v.referrer, u.host, s)
-	if c := readCampaign(v.campaign, u.query); c != nil {
+	readReferrer(&r.referrer, v.referrer, v.page.host, s)
+	if c := readCampaign(v.campaign, v.page.query); c != nil {
 		r.enriched.Campaign = c
 		settlePaid(c, &r.referrer)
 	}
@@ -98,7 +93,8 @@ func (n *Enricher) read(e *event.Event) (v visit, ok bool) {
 			v.add(o)
 		}
 	}
-	if inContext {
+	isComplete := v.page.host != "" && v.referrer != "" && v.title != ""
+	if inContext && !(isComplete && !mentions(e.Context, `"campaign"`)) {
 		if o, err := p.ParseBytes(e.Context); err == nil {
 			v.add(o.Get("page"))
 			v.campaign = contextCampaign(o.Get("campaign"))
@@ -109,33 +105,32 @@ func (n *Enricher) read(e *event.Event) (v visit, ok bool) {
 }
 
 // add takes what v does not have yet from a JSON object.
-func (v *visit) add(object *fastjson.Value) {
-	object.GetObject().Visit(func(key []byte, value *fastjson.Value) {
-		var field *string
-		limit := maxURL
-		switch string(key) {
-		case "url":
-			field = &v.url
-		case "path":
-			field = &v.path
-		case "search":
-			field = &v.search
-		case "referrer":
-			field = &v.referrer
-		case "title":
-			field, limit = &v.title, maxTitle
-		default:
-			return
+func (v *visit) add(o *fastjson.Value) {
+	if v.page.host == "" {
+		page := splitURL(text(o.Get("url"), maxURL))
+		if page.host == "" && page.path == "" {
+			path, query, _ := strings.Cut(text(o.Get("path"), maxURL), "?")
+			search := strings.TrimPrefix(text(o.Get("search"), maxURL), "?")
+			page.path, page.query = path, cmp.Or(search, query, page.query)
 		}
-		if *field == "" {
-			*field = text(value, limit)
+		if page.host != "" || v.page == (address{}) {
+			v.page = page
 		}
-	})
+	}
+	if v.referrer == "" {
+		v.referrer = text(o.Get("referrer"), maxURL)
+	}
+	if v.title == "" {
+		v.title = text(o.Get("title"), maxTitle)
+	}
 }
 
 // text returns a copy of at most n bytes of a JSON string or number, empty for
-// anything else.
+// anything else and for nil.
 func text(v *fastjson.Value, n int) string {
+	if v == nil {
+		return ""
+	}
 	switch v.Type() {
 	case fastjson.TypeString:
 		b, _ := v.StringBytes()

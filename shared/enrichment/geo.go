@@ -77,15 +77,15 @@ func (g *Geo) find(ip string) *event.Geo {
 	if !addr.IsGlobalUnicast() || addr.IsPrivate() {
 		return nil
 	}
+	if len(g.databases) == 0 {
+		return g.shared(country(addr))
+	}
 	var found event.Geo
 	for _, db := range g.databases {
 		read(db.Lookup(addr), &found)
 	}
 	if found.Country == "" {
 		found.Country = country(addr)
-	}
-	if len(g.databases) == 0 {
-		return g.shared(found.Country)
 	}
 	if found.Country == "" && found.Region == "" && found.City == "" && found.Asn == 0 && found.AsOrg == "" {
 		return nil

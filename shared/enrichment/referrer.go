@@ -147,7 +147,9 @@ func isInternal(host, pageHost string, s *project.Settings) bool {
 		return false
 	}
 	for _, own := range s.InternalHosts {
-		own = strings.TrimPrefix(own, "www.")
+		if len(own) > 4 && strings.EqualFold(own[:4], "www.") {
+			own = own[4:]
+		}
 		at := len(host) - len(own)
 		if own != "" && at >= 0 && strings.EqualFold(host[at:], own) && (at == 0 || host[at-1] == '.') {
 			return true
