@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hitolayer/hito/shared/event"
 	"github.com/hitolayer/hito/shared/telemetry"
 )
 
@@ -31,7 +32,7 @@ func TestBadInput(t *testing.T) {
 		{"GET", "/v1/profiles/USER_ID:u1", 400, "invalid_id"},
 		{"GET", "/v1/profiles/user_id:%ff", 400, "invalid_id"},
 		{"GET", "/v1/profiles/user_id:u1%00", 400, "invalid_id"},
-		{"GET", "/v1/profiles/user_id:" + strings.Repeat("x", maxID+1), 400, "invalid_id"},
+		{"GET", "/v1/profiles/user_id:" + strings.Repeat("x", event.MaxID+1), 400, "invalid_id"},
 		{"DELETE", "/v1/profiles/u1", 400, "invalid_id"},
 		{"GET", "/v1/profiles/user_id:u1?after=m1&timeout=1", 400, "invalid_timeout"},
 		{"GET", "/v1/profiles/user_id:u1?after=m1&timeout=-1s", 400, "invalid_timeout"},

@@ -11,9 +11,6 @@ import (
 
 const profilesPath = "/v1/profiles/"
 
-// maxID bounds an id in a path, in bytes.
-const maxID = 4096
-
 var errSelector = errors.New("a profile is addressed as /v1/profiles/user_id:<id> or /v1/profiles/anonymous_id:<id>, with the id URL-escaped")
 
 // parseSelector reads the visitor key that an escaped path names. The id is all
@@ -28,7 +25,7 @@ func parseSelector(escapedPath string) (visitor string, err error) {
 		return "", errSelector
 	}
 	kind, id, _ := strings.Cut(selector, ":")
-	if id == "" || len(id) > maxID || strings.ContainsRune(id, 0) {
+	if id == "" || len(id) > event.MaxID || strings.ContainsRune(id, 0) {
 		return "", errSelector
 	}
 	switch kind {

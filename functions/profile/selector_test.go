@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/hitolayer/hito/shared/event"
 )
 
 func TestSelector(t *testing.T) {
@@ -41,7 +43,7 @@ func FuzzParseSelector(f *testing.F) {
 			t.Errorf("%q gives %q and an error", s, visitor)
 		}
 		// Any id that can be one survives being escaped.
-		if s == "" || len(s) > maxID || !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
+		if s == "" || len(s) > event.MaxID || !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
 			return
 		}
 		for kind, prefix := range map[string]string{"user_id": "u:", "anonymous_id": "a:"} {

@@ -22,7 +22,7 @@ import (
 //
 //   - a Count named "events_scored" is the counter hito_events_scored_total;
 //   - Milliseconds named "latency" are the histogram hito_latency_seconds;
-//   - Bytes named "request" are the histogram hito_request_bytes.
+//   - Bytes named "request" or "request_bytes" are the histogram hito_request_bytes.
 //
 // Beside them stand the process's CPU, memory, descriptors and Go runtime.
 // Its zero value works. It must not be copied.
@@ -100,7 +100,7 @@ func (s *Sink) add(key series) func(float64) {
 		h := s.histogram(name+"_seconds", secondsBuckets).WithLabelValues(key.function)
 		observe = func(v float64) { h.Observe(v / 1000) }
 	case telemetry.Bytes:
-		observe = s.histogram(name+"_bytes", bytesBuckets).WithLabelValues(key.function).Observe
+		observe = s.histogram(strings.TrimSuffix(name, "_bytes")+"_bytes", bytesBuckets).WithLabelValues(key.function).Observe
 	default:
 		observe = s.counter(name + "_total").WithLabelValues(key.function).Add
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	client "github.com/prometheus/client_golang/prometheus"
+
 	"github.com/hitolayer/hito/shared/telemetry"
 )
 
@@ -26,7 +28,8 @@ func TestScrapeShowsEachUnit(t *testing.T) {
 	s.Emit(t.Context(), "score",
 		telemetry.Value{Name: "events_scored", Unit: telemetry.Count, V: 3},
 		telemetry.Value{Name: "latency", Unit: telemetry.Milliseconds, V: 250},
-		telemetry.Value{Name: "batch", Unit: telemetry.Bytes, V: 1000})
+		telemetry.Value{Name: "batch", Unit: telemetry.Bytes, V: 1000},
+		telemetry.Value{Name: "request_bytes", Unit: telemetry.Bytes, V: 10})
 	s.Emit(t.Context(), "score", telemetry.Value{Name: "events_scored", Unit: telemetry.Count, V: 4})
 	s.Emit(t.Context(), "enrich", telemetry.Value{Name: "events_scored", Unit: telemetry.Count, V: 1})
 	got := scrape(t, s)
@@ -38,6 +41,7 @@ func TestScrapeShowsEachUnit(t *testing.T) {
 		`hito_latency_seconds_sum{function="score"} 0.25`,
 		`hito_latency_seconds_count{function="score"} 1`,
 		`hito_batch_bytes_sum{function="score"} 1000`,
+		`hito_request_bytes_sum{function="score"} 10`,
 		"process_cpu_seconds_total ",
 		"process_resident_memory_bytes ",
 		"go_goroutines ",
@@ -79,6 +83,14 @@ func TestRefusesWhatPrometheusCannotTake(t *testing.T) {
 	}
 	if want := `hito_a_name___total{function="score"} 2`; !strings.Contains(got, want) {
 		t.Errorf("scrape lacks %q", want)
+	}
+}
+
+func TestRegisteredCollectorsAreScraped(t *testing.T) {
+	s := new(Sink)
+	s.Register(client.NewGaugeFunc(client.GaugeOpts{Name: "hito_engine_lag", Help: "x"}, func() float64 { return 7 }))
+	if got := scrape(t, s); !strings.Contains(got, "hito_engine_lag 7") {
+		t.Error("scrape lacks the registered collector")
 	}
 }
 
