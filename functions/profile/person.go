@@ -120,10 +120,10 @@ type Campaign struct {
 
 // Recent is one of the latest events.
 type Recent struct {
-	Type      string `json:"type"`
-	Name      string `json:"name,omitempty"`
-	Path      string `json:"path,omitempty"`
-	Time      Time   `json:"time"`
+	Type string `json:"type"`
+	Name string `json:"name,omitempty"`
+	Path string `json:"path,omitempty"`
+	Time Time   `json:"time"`
 }
 
 // getPerson answers the profile. With ?after= a 200 promises that the event is
