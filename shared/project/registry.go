@@ -220,15 +220,11 @@ func (r *Registry) refreshFile(ctx context.Context, name string, f *fetched) (*P
 		return nil, err
 	}
 	settings, err := ParseSettings(name+".yaml", data)
-	if err != nil && r.OnFile == nil {
+	if err != nil {
 		return nil, err
 	}
-	// With rules to load, their error is the fuller one: it covers the settings too.
 	if r.OnFile != nil {
-		if ruleErr := r.OnFile(name, data); ruleErr != nil {
-			return nil, ruleErr
-		}
-		if err != nil {
+		if err := r.OnFile(name, data); err != nil {
 			return nil, err
 		}
 	}

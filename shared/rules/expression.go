@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
@@ -31,30 +30,60 @@ const (
 	maxRegex   = 500
 )
 
-// expression is a compiled CEL expression and what became of it at run time.
+// expression is a compiled expression and what became of it at run time. Its
+// subject is a *person or a *view.
 type expression struct {
 	// rule names what the expression belongs to, such as "segment big_spender".
 	rule string
 	// at is its place in the file; Msg is empty.
 	at   project.Problem
 	prog cel.Program
+	// cond and num do what prog does, faster, when the expression is simple enough.
+	cond condition
+	num  quantity
 
 	errors  atomic.Int64
 	tripped atomic.Pointer[project.Problem]
 }
 
-// eval returns the expression's value; ok is false when it has none. stopped
-// says why an expression that must not go on was stopped.
-func (x *expression) eval(vars cel.Activation) (v ref.Val, ok bool, stopped error) {
-	v, _, err := x.prog.Eval(vars)
+// eval returns the expression's value, nil when it has none. Its error is for
+// an expression that was stopped.
+func (x *expression) eval(subject cel.Activation) (ref.Val, error) {
+	v, _, err := x.prog.Eval(subject)
 	if err == nil {
-		return v, true, nil
+		return v, nil
 	}
 	if _, ordinary := err.(*types.Err); !ordinary {
-		return nil, false, err // the cost limit, or a panic inside CEL
+		return nil, err // the cost limit, or a panic inside CEL
 	}
 	x.errors.Add(1)
-	return nil, false, nil
+	return nil, nil
+}
+
+// holds reports whether a condition is met. One without value is not.
+func (x *expression) holds(subject cel.Activation) (bool, error) {
+	if x.cond == nil {
+		v, err := x.eval(subject)
+		return v == types.True, err
+	}
+	v, ok := x.cond(subject)
+	if !ok {
+		x.errors.Add(1)
+	}
+	return v && ok, nil
+}
+
+// number returns the expression's value as a number, ok when it is one.
+func (x *expression) number(subject cel.Activation) (v float64, ok bool, err error) {
+	if x.num == nil {
+		v, err := x.eval(subject)
+		d, ok := v.(types.Double)
+		return float64(d), ok, err
+	}
+	if v, ok = x.num(subject); !ok {
+		x.errors.Add(1)
+	}
+	return v, ok, nil
 }
 
 // trip marks the expression as stopped and returns the problem the first time.
@@ -88,8 +117,8 @@ func newEnvironment(vars variables) (*environment, error) {
 		cel.RegexProgramSizeLimit(maxRegex),
 		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals()),
 	)
-	for name, v := range vars {
-		opts = append(opts, cel.Variable(name, v.typ))
+	for name, f := range vars {
+		opts = append(opts, cel.Variable(name, f.Type))
 	}
 	env, err := cel.NewEnv(opts...)
 	if err != nil {
@@ -110,13 +139,13 @@ func functions() []cel.EnvOption {
 				return f(float64(d))
 			})))
 	}
-	span := func(name string, unit time.Duration) cel.EnvOption {
+	span := func(name string) cel.EnvOption {
 		return number(name, func(n float64) ref.Val {
-			d := n * float64(unit)
-			if !(math.Abs(d) < math.MaxInt64) {
+			d, ok := spanOf(n, units[name])
+			if !ok {
 				return types.NewErr("duration out of range")
 			}
-			return types.Duration{Duration: time.Duration(d)}
+			return types.Duration{Duration: d}
 		}, types.DurationType)
 	}
 	plain := func(name string, f func(float64) float64) cel.EnvOption {
@@ -134,7 +163,7 @@ func functions() []cel.EnvOption {
 			})))
 	}
 	return []cel.EnvOption{
-		span("days", day), span("hours", time.Hour), span("minutes", time.Minute),
+		span("days"), span("hours"), span("minutes"),
 		plain("ln", math.Log), plain("exp", math.Exp), plain("sqrt", math.Sqrt),
 		pair("min", math.Min), pair("max", math.Max),
 		cel.Function("lower", cel.Overload("lower_string", []*types.Type{types.StringType}, types.StringType,
@@ -207,6 +236,8 @@ func (en *environment) compile(d *project.Document, rule string, n *yaml.Node, w
 		d.ReportExprf(n, 0, "%v", err)
 		return nil
 	}
+	direct := native{ast.NativeRep(), en.vars}
+	c.cond, c.num = direct.condition(ast.NativeRep().Expr()), direct.quantity(ast.NativeRep().Expr())
 	return c
 }
 

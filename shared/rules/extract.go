@@ -60,7 +60,11 @@ func selector(e *event.Event) string {
 
 func (r *Rules) contribute(s *source, v *view, into []profile.Contribution) []profile.Contribution {
 	if s.where != nil {
-		if ok := r.evalEvent(s.where, v); ok != types.True {
+		in, err := s.where.holds(v)
+		if err != nil {
+			r.report(s.where.trip(err, tooCostly))
+		}
+		if !in {
 			return into
 		}
 	}
@@ -69,7 +73,11 @@ func (r *Rules) contribute(s *source, v *view, into []profile.Contribution) []pr
 	case s.path != nil:
 		value, ok = jsonValue(v.at(s.path), s.metric.Kind)
 	case s.value != nil:
-		value, ok = celValue(r.evalEvent(s.value, v), s.metric.Kind)
+		got, err := s.value.eval(v)
+		if err != nil {
+			r.report(s.value.trip(err, tooCostly))
+		}
+		value, ok = celValue(got, s.metric.Kind)
 	}
 	if !ok {
 		return into
@@ -77,17 +85,7 @@ func (r *Rules) contribute(s *source, v *view, into []profile.Contribution) []pr
 	return append(into, profile.Contribution{Metric: s.metric, Value: value})
 }
 
-// evalEvent returns nil when the expression has no value for the event.
-func (r *Rules) evalEvent(x *compiled, v *view) ref.Val {
-	value, ok, stopped := x.eval(v)
-	if stopped != nil {
-		r.report(x.trip(stopped, "does not count some events"))
-	}
-	if !ok {
-		return nil
-	}
-	return value
-}
+const tooCostly = "does not count some events"
 
 // numeric reports whether a kind takes numbers only.
 func numeric(k profile.Kind) bool {
@@ -230,27 +228,26 @@ var jsonNull = fastjson.MustParse(`null`)
 func (v *view) Parent() cel.Activation { return nil }
 
 // ResolveName returns a variable's value.
-func (v *view) ResolveName(name string) (any, bool) {
-	x := v.event.Enriched
-	switch name {
-	case "properties", "traits", "context":
+func (v *view) ResolveName(name string) (any, bool) { return eventVariables.resolve(v, name) }
+
+// eventVariables are what a metric's where and value see.
+var eventVariables = variables{
+	"event":      nested(eventObject, func(v *view) any { return v.event }),
+	"properties": eventJSON("properties"),
+	"traits":     eventJSON("traits"),
+	"context":    eventJSON("context"),
+	"page":       nested(pageObject, func(v *view) any { return v.event.Enriched.GetPage() }),
+	"referrer":   nested(referrerObject, func(v *view) any { return v.event.Enriched.GetReferrer() }),
+	"campaign":   nested(campaignObject, func(v *view) any { return v.event.Enriched.GetCampaign() }),
+	"device":     nested(deviceObject, func(v *view) any { return v.event.Enriched.GetAgent() }),
+	"geo":        nested(geoObject, func(v *view) any { return v.event.Enriched.GetGeo() }),
+	"bot":        flag(func(v *view) bool { return v.event.Enriched.GetAgent().GetBot() }),
+}
+
+func eventJSON(name string) field {
+	return always(jsonMapType, func(v *view) any {
 		d, b := v.document(name)
 		d.read(b)
-		return &d.object, true
-	case "event":
-		return v.event, true
-	case "page":
-		return x.GetPage(), true
-	case "referrer":
-		return x.GetReferrer(), true
-	case "campaign":
-		return x.GetCampaign(), true
-	case "device":
-		return x.GetAgent(), true
-	case "geo":
-		return x.GetGeo(), true
-	case "bot":
-		return types.Bool(x.GetAgent().GetBot()), true
-	}
-	return nil, false
+		return &d.object
+	})
 }

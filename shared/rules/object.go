@@ -23,10 +23,17 @@ type object struct {
 	fields map[string]field
 }
 
+// field is a variable, or a field of one.
 type field struct {
 	*types.FieldType
 	// object is what the field is, when it is one itself.
 	object *object
+	// One of these reads a field of that type without CEL, and without
+	// allocating; nil for all other types.
+	number func(target any) (v float64, ok bool)
+	text   func(target any) string
+	flag   func(target any) bool
+	time   func(target any) time.Time
 }
 
 func newObject(name, noun string, fields map[string]field) *object {
@@ -35,15 +42,6 @@ func newObject(name, noun string, fields map[string]field) *object {
 
 func (o *object) names() []string { return slices.Sorted(maps.Keys(o.fields)) }
 
-// text is a field that is empty, and for has() absent, when not known.
-func text[T any](get func(T) string) field {
-	return field{FieldType: &types.FieldType{
-		Type:    types.StringType,
-		IsSet:   func(target any) bool { return get(target.(T)) != "" },
-		GetFrom: func(target any) (any, error) { return types.String(get(target.(T))), nil },
-	}}
-}
-
 // always is a field that always has a value.
 func always[T any](typ *types.Type, get func(T) any) field {
 	return field{FieldType: &types.FieldType{
@@ -51,6 +49,50 @@ func always[T any](typ *types.Type, get func(T) any) field {
 		IsSet:   func(any) bool { return true },
 		GetFrom: func(target any) (any, error) { return get(target.(T)), nil },
 	}}
+}
+
+// text is a field that is empty, and for has() absent, when not known.
+func text[T any](get func(T) string) field {
+	f := always(types.StringType, func(target T) any { return types.String(get(target)) })
+	f.text = func(target any) string { return get(target.(T)) }
+	f.IsSet = func(target any) bool { return get(target.(T)) != "" }
+	return f
+}
+
+func number[T any](get func(T) float64) field {
+	f := always(types.DoubleType, func(target T) any { return types.Double(get(target)) })
+	f.number = func(target any) (float64, bool) { return get(target.(T)), true }
+	return f
+}
+
+// optional is a number that not everybody has.
+func optional[T any](get func(T) (float64, bool)) field {
+	return field{
+		FieldType: &types.FieldType{
+			Type:  types.DoubleType,
+			IsSet: func(target any) bool { _, ok := get(target.(T)); return ok },
+			GetFrom: func(target any) (any, error) {
+				v, ok := get(target.(T))
+				if !ok {
+					return nil, errAbsent
+				}
+				return types.Double(v), nil
+			},
+		},
+		number: func(target any) (float64, bool) { return get(target.(T)) },
+	}
+}
+
+func flag[T any](get func(T) bool) field {
+	f := always(types.BoolType, func(target T) any { return types.Bool(get(target)) })
+	f.flag = func(target any) bool { return get(target.(T)) }
+	return f
+}
+
+func instant[T any](get func(T) time.Time) field {
+	f := always(types.TimestampType, func(target T) any { return types.Timestamp{Time: get(target)} })
+	f.time = func(target any) time.Time { return get(target.(T)) }
+	return f
 }
 
 // nested is a field that is an object.
@@ -77,7 +119,7 @@ var (
 		"country": text((*event.Geo).GetCountry),
 		"region":  text((*event.Geo).GetRegion),
 		"city":    text((*event.Geo).GetCity),
-		"asn":     always(types.DoubleType, func(g *event.Geo) any { return types.Double(g.GetAsn()) }),
+		"asn":     number(func(g *event.Geo) float64 { return float64(g.GetAsn()) }),
 		"as_org":  text((*event.Geo).GetAsOrg),
 	})
 	referrerObject = newObject("Referrer", "field of referrer", map[string]field{
@@ -110,40 +152,27 @@ var (
 		"user_id":      text((*event.Event).GetUserId),
 		"anonymous_id": text((*event.Event).GetAnonymousId),
 		"group_id":     text((*event.Event).GetGroupId),
-		"time": always(types.TimestampType, func(e *event.Event) any {
-			return types.Timestamp{Time: time.UnixMilli(e.Timestamp).UTC()}
-		}),
+		"time":         instant(func(e *event.Event) time.Time { return e.Time().UTC() }),
 	})
 )
 
-// variables are the names an expression may use.
-type variables map[string]variable
-
-type variable struct {
-	typ *types.Type
-	// object is what the variable is, when it is one.
-	object *object
-}
+// variables are the names an expression may use: the fields of its subject, a
+// *person or a *view.
+type variables map[string]field
 
 func (v variables) names() []string { return slices.Sorted(maps.Keys(v)) }
 
-func objectVar(o *object) variable { return variable{o.typ, o} }
+// resolve returns a variable's value for CEL.
+func (v variables) resolve(subject any, name string) (any, bool) {
+	f, ok := v[name]
+	if !ok {
+		return nil, false
+	}
+	value, err := f.GetFrom(subject)
+	return value, err == nil
+}
 
 var jsonMapType = types.NewMapType(types.StringType, types.DynType)
-
-// eventVariables are what a metric's where and value see.
-var eventVariables = variables{
-	"event":      objectVar(eventObject),
-	"properties": {typ: jsonMapType},
-	"traits":     {typ: jsonMapType},
-	"context":    {typ: jsonMapType},
-	"page":       objectVar(pageObject),
-	"referrer":   objectVar(referrerObject),
-	"campaign":   objectVar(campaignObject),
-	"device":     objectVar(deviceObject),
-	"geo":        objectVar(geoObject),
-	"bot":        {typ: types.BoolType},
-}
 
 // provider finds the fields of objects for CEL's checker and planner.
 type provider struct {
@@ -154,8 +183,8 @@ type provider struct {
 // newProvider knows the objects among the variables and inside them.
 func newProvider(base types.Provider, vars variables) *provider {
 	p := &provider{base, map[string]*object{}}
-	for _, v := range vars {
-		p.add(v.object)
+	for _, f := range vars {
+		p.add(f.object)
 	}
 	return p
 }

@@ -3,11 +3,11 @@ package rules
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
 	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hitolayer/hito/shared/profile"
@@ -72,20 +72,20 @@ func (p *parser) parse() (err error) {
 	}
 	metrics, scores := map[string]field{}, map[string]field{}
 	for _, e := range sections["metrics"] {
-		if kind, ok := p.metric(e); ok {
-			i, typ := len(p.rules.metrics)-1, types.DoubleType
-			if kind == profile.First || kind == profile.Last {
-				typ = types.DynType
-			}
-			metrics[e.name] = computed(typ, func(p *person) ref.Val { return p.metric(i) })
-		} else {
-			metrics[e.name] = computed(types.DynType, func(*person) ref.Val { return absent })
+		kind, ok := p.metric(e)
+		i := len(p.rules.metrics) - 1
+		switch {
+		case !ok, kind == profile.First, kind == profile.Last:
+			metrics[e.name] = latestField(i)
+		default:
+			metrics[e.name] = optional(func(p *person) (float64, bool) { return p.metric(i) })
 		}
 	}
 	for i, e := range sections["scores"] {
-		scores[e.name] = computed(types.DoubleType, func(p *person) ref.Val { return p.score(i) })
+		scores[e.name] = optional(func(p *person) (float64, bool) { return p.score(i) })
 	}
-	if p.person, err = newEnvironment(personVariables(metrics, scores)); err != nil {
+	p.rules.vars = personVariables(metrics, scores)
+	if p.person, err = newEnvironment(p.rules.vars); err != nil {
 		return err
 	}
 	p.reads = map[string][]string{}
@@ -201,10 +201,7 @@ func (p *parser) expressionScore(name string, n *yaml.Node) func(*person) (float
 		return nil
 	}
 	p.reads[name] = c.scores
-	return func(p *person) (float64, bool) {
-		v, _ := p.rules.evalPerson(c, p)
-		return number(v)
-	}
+	return func(p *person) (float64, bool) { return p.rules.number(c, p) }
 }
 
 // logistic reads a model: an intercept and a coefficient per metric or score.
@@ -213,7 +210,7 @@ func (p *parser) logistic(e entry, n *yaml.Node) func(*person) (float64, bool) {
 	var intercept float64
 	type term struct {
 		coefficient float64
-		get         func(any) (any, error)
+		get         func(target any) (float64, bool)
 	}
 	var terms []term
 	p.d.Fields(n, what, func(key string, at, value *yaml.Node) {
@@ -239,16 +236,16 @@ func (p *parser) logistic(e entry, n *yaml.Node) func(*person) (float64, bool) {
 	return func(p *person) (float64, bool) {
 		x := intercept
 		for _, t := range terms {
-			if v, err := t.get(p); err == nil { // what a person does not have counts as 0
-				x += t.coefficient * float64(v.(types.Double))
+			if v, ok := t.get(p); ok { // what a person does not have counts as 0
+				x += t.coefficient * v
 			}
 		}
-		return logistic(x), true
+		return 1 / (1 + math.Exp(-x)), true
 	}
 }
 
 // numberField finds metrics.name or scores.name for the score that reads it.
-func (p *parser) numberField(reader, path string, at *yaml.Node) func(any) (any, error) {
+func (p *parser) numberField(reader, path string, at *yaml.Node) func(any) (float64, bool) {
 	root, name, _ := strings.Cut(path, ".")
 	o := p.person.vars[root].object
 	if root != "metrics" && root != "scores" {
@@ -260,14 +257,14 @@ func (p *parser) numberField(reader, path string, at *yaml.Node) func(any) (any,
 	case !ok:
 		p.d.Reportf(at, "there is no %s %q; there are %s", o.noun, name, strings.Join(o.names(), ", "))
 		return nil
-	case f.Type != types.DoubleType:
+	case f.number == nil:
 		p.d.Reportf(at, "%s is not a number", path)
 		return nil
 	}
 	if root == "scores" {
 		p.reads[reader] = append(p.reads[reader], name)
 	}
-	return f.GetFrom
+	return f.number
 }
 
 // cycles reports scores that need themselves.

@@ -16,7 +16,7 @@ import (
 	"github.com/hitolayer/hito/shared/profile"
 )
 
-const scoresType = "hito.Scores"
+const scoresName = "Scores"
 
 // countsType is events.by_name: a count for every name, 0 when there was none.
 var countsType = types.NewOpaqueType("hito.EventCounts")
@@ -27,14 +27,17 @@ type person struct {
 	*profile.Person
 	rules *Rules
 	now   time.Time
-	// metrics and scores are by position in rules, nil when not computed yet.
-	metrics, scores []ref.Val
+	// metrics and scores are by position in rules.
+	metrics, scores []memo
 	sessions        []profile.Session
 	counted         bool
 }
 
-// absent stands in person.metrics and scores for "computed, and there is none".
-var absent ref.Val = types.NewErrFromString("no such value")
+// memo is a number once it is known whether there is one.
+type memo struct {
+	known, ok bool
+	v         float64
+}
 
 func (p *person) reset(r *Rules, of *profile.Person, now time.Time) {
 	p.Person, p.rules, p.now = of, r, now
@@ -43,39 +46,35 @@ func (p *person) reset(r *Rules, of *profile.Person, now time.Time) {
 	clear(p.scores)
 }
 
-func (p *person) metric(i int) ref.Val {
-	if p.metrics[i] == nil {
-		p.metrics[i] = p.readMetric(&p.rules.metrics[i].Metric)
+func (p *person) metric(i int) (float64, bool) {
+	m := &p.metrics[i]
+	if !m.known {
+		m.v, m.ok = p.MetricFloat(&p.rules.metrics[i].Metric, p.now)
+		m.known = true
 	}
-	return p.metrics[i]
+	return m.v, m.ok
 }
 
-func (p *person) readMetric(m *profile.Metric) ref.Val {
-	if m.Kind == profile.First || m.Kind == profile.Last {
-		switch v, ok := p.Metric(m, p.now); {
-		case !ok:
-			return absent
-		case v.IsNumber:
-			return types.Double(v.Number.Float())
-		default:
-			return types.String(v.Text)
-		}
+// latest returns a first or last value, nil when there is none.
+func (p *person) latest(i int) ref.Val {
+	switch v, ok := p.Metric(&p.rules.metrics[i].Metric, p.now); {
+	case !ok:
+		return nil
+	case v.IsNumber:
+		return types.Double(v.Number.Float())
+	default:
+		return types.String(v.Text)
 	}
-	f, ok := p.MetricFloat(m, p.now)
-	if !ok {
-		return absent
-	}
-	return types.Double(f)
 }
 
-func (p *person) score(i int) ref.Val {
-	if p.scores[i] == nil {
-		p.scores[i] = absent
-		if f, ok := p.rules.scores[i].value(p); ok && !math.IsNaN(f) && !math.IsInf(f, 0) {
-			p.scores[i] = types.Double(f)
-		}
+func (p *person) score(i int) (float64, bool) {
+	m := &p.scores[i]
+	if !m.known {
+		m.v, m.ok = p.rules.scores[i].value(p)
+		m.ok = m.ok && !math.IsNaN(m.v) && !math.IsInf(m.v, 0)
+		m.known = true
 	}
-	return p.scores[i]
+	return m.v, m.ok
 }
 
 func (p *person) session() (count int, last profile.Session) {
@@ -92,77 +91,53 @@ func (p *person) session() (count int, last profile.Session) {
 func (p *person) Parent() cel.Activation { return nil }
 
 // ResolveName returns a variable's value.
-func (p *person) ResolveName(name string) (any, bool) {
-	switch name {
-	case "metrics", "scores", "events", "sessions", "first_touch", "last_touch":
-		return p, true
-	case "traits":
-		return &lazyMap{lookup: personTraits{p.Person}}, true
-	case "now":
-		return types.Timestamp{Time: p.now}, true
-	case "first_seen":
-		return types.Timestamp{Time: p.FirstSeen().UTC()}, true
-	case "last_seen":
-		return types.Timestamp{Time: p.LastSeen().UTC()}, true
-	case "device":
-		return p.Agent(), true
-	case "geo":
-		return p.Geo(), true
-	case "bot":
-		return types.Bool(p.Bot()), true
-	case "user_id":
-		return types.String(p.UserID()), true
-	case "group_id":
-		return types.String(p.Group()), true
-	}
-	return nil, false
-}
+func (p *person) ResolveName(name string) (any, bool) { return p.rules.vars.resolve(p, name) }
 
 // personVariables are what scores and segments see, given the metrics and
 // scores of a file.
 func personVariables(metrics, scores map[string]field) variables {
-	touch := func(name string, get func(*profile.Person) (*event.Referrer, *event.Campaign)) variable {
-		return objectVar(newObject(name, "field of a touch", map[string]field{
+	self := func(name, noun string, fields map[string]field) field {
+		return nested(newObject(name, noun, fields), func(p *person) any { return p })
+	}
+	touch := func(name string, get func(*profile.Person) (*event.Referrer, *event.Campaign)) field {
+		return self(name, "field of a touch", map[string]field{
 			"referrer": nested(referrerObject, func(p *person) any { r, _ := get(p.Person); return r }),
 			"campaign": nested(campaignObject, func(p *person) any { _, c := get(p.Person); return c }),
-		}))
+		})
 	}
 	return variables{
-		"metrics": objectVar(newObject("Metrics", "metric", metrics)),
-		"scores":  objectVar(newObject("Scores", "score", scores)),
-		"traits":  {typ: jsonMapType},
-		"events": objectVar(newObject("Events", "field of events", map[string]field{
-			"total":   always(types.DoubleType, func(p *person) any { return types.Double(p.Events()) }),
+		"metrics": self("Metrics", "metric", metrics),
+		"scores":  self(scoresName, "score", scores),
+		"traits":  always(jsonMapType, func(p *person) any { return &lazyMap{lookup: personTraits{p.Person}} }),
+		"events": self("Events", "field of events", map[string]field{
+			"total":   number(func(p *person) float64 { return float64(p.Events()) }),
 			"by_name": always(countsType, func(p *person) any { return counts{p.Person} }),
-		})),
-		"sessions": objectVar(newObject("Sessions", "field of sessions", map[string]field{
-			"count": always(types.DoubleType, func(p *person) any { n, _ := p.session(); return types.Double(n) }),
-			"last_start": always(types.TimestampType, func(p *person) any {
-				_, s := p.session()
-				return types.Timestamp{Time: s.Start.UTC()}
-			}),
-			"last_events": always(types.DoubleType, func(p *person) any { _, s := p.session(); return types.Double(s.Events) }),
-		})),
-		"device":      objectVar(deviceObject),
-		"geo":         objectVar(geoObject),
-		"bot":         {typ: types.BoolType},
-		"user_id":     {typ: types.StringType},
-		"group_id":    {typ: types.StringType},
+		}),
+		"sessions": self("Sessions", "field of sessions", map[string]field{
+			"count":       number(func(p *person) float64 { n, _ := p.session(); return float64(n) }),
+			"last_start":  instant(func(p *person) time.Time { _, s := p.session(); return s.Start.UTC() }),
+			"last_events": number(func(p *person) float64 { _, s := p.session(); return float64(s.Events) }),
+		}),
+		"device":      nested(deviceObject, func(p *person) any { return p.Agent() }),
+		"geo":         nested(geoObject, func(p *person) any { return p.Geo() }),
+		"bot":         flag(func(p *person) bool { return p.Bot() }),
+		"user_id":     text(func(p *person) string { return p.UserID() }),
+		"group_id":    text(func(p *person) string { return p.Group() }),
 		"first_touch": touch("FirstTouch", (*profile.Person).FirstTouch),
 		"last_touch":  touch("LastTouch", (*profile.Person).LastTouch),
-		"first_seen":  {typ: types.TimestampType},
-		"last_seen":   {typ: types.TimestampType},
-		"now":         {typ: types.TimestampType},
+		"first_seen":  instant(func(p *person) time.Time { return p.FirstSeen().UTC() }),
+		"last_seen":   instant(func(p *person) time.Time { return p.LastSeen().UTC() }),
+		"now":         instant(func(p *person) time.Time { return p.now }),
 	}
 }
 
-// computed is a metric's or score's field: get returns absent when there is no value.
-func computed(typ *types.Type, get func(*person) ref.Val) field {
+// latestField is a first or last metric's field.
+func latestField(i int) field {
 	return field{FieldType: &types.FieldType{
-		Type:  typ,
-		IsSet: func(target any) bool { return get(target.(*person)) != absent },
+		Type:  types.DynType,
+		IsSet: func(target any) bool { return target.(*person).latest(i) != nil },
 		GetFrom: func(target any) (any, error) {
-			if v := get(target.(*person)); v != absent {
+			if v := target.(*person).latest(i); v != nil {
 				return v, nil
 			}
 			return nil, errAbsent

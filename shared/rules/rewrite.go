@@ -149,7 +149,7 @@ func (r *rewriter) object(e ast.Expr) (o *object, isObject bool) {
 		if !found {
 			r.problem(e, 1, "there is no %s %q; there are %s", parent.noun, s.FieldName(), strings.Join(parent.names(), ", "))
 		}
-		if parent.typ.TypeName() == scoresType {
+		if parent.typ.TypeName() == "hito."+scoresName {
 			r.scores = append(r.scores, s.FieldName())
 		}
 		return f.object, true

@@ -5,12 +5,8 @@
 package rules
 
 import (
-	"math"
 	"sync"
 	"time"
-
-	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
 
 	"github.com/hitolayer/hito/shared/profile"
 	"github.com/hitolayer/hito/shared/project"
@@ -30,6 +26,7 @@ type Rules struct {
 	OnTrip func(Problem)
 
 	settings project.Settings
+	vars     variables
 	metrics  []*metric  // in the file's order
 	scores   []*score   // in the file's order
 	segments []*segment // by name
@@ -100,16 +97,17 @@ func (r *Rules) Evaluate(of *profile.Person, now time.Time) Evaluation {
 	defer r.put(p)
 	e := Evaluation{Metrics: map[string]any{}, Scores: map[string]float64{}}
 	for i, m := range r.metrics {
-		switch v := p.metric(i).(type) {
-		case types.Double:
-			e.Metrics[m.name] = float64(v)
-		case types.String:
-			e.Metrics[m.name] = string(v)
+		if m.Kind == profile.First || m.Kind == profile.Last {
+			if v := p.latest(i); v != nil {
+				e.Metrics[m.name] = v.Value()
+			}
+		} else if v, ok := p.metric(i); ok {
+			e.Metrics[m.name] = v
 		}
 	}
 	for i, s := range r.scores {
-		if v, ok := p.score(i).(types.Double); ok {
-			e.Scores[s.name] = float64(v)
+		if v, ok := p.score(i); ok {
+			e.Scores[s.name] = v
 		}
 	}
 	for _, s := range r.segments {
@@ -144,7 +142,7 @@ func (r *Rules) Standings(of *profile.Person, now time.Time, into []profile.Stan
 func (r *Rules) person(of *profile.Person, now time.Time) *person {
 	p, _ := r.persons.Get().(*person)
 	if p == nil {
-		p = &person{metrics: make([]ref.Val, len(r.metrics)), scores: make([]ref.Val, len(r.scores))}
+		p = &person{metrics: make([]memo, len(r.metrics)), scores: make([]memo, len(r.scores))}
 	}
 	p.reset(r, of, now.UTC())
 	return p
@@ -158,26 +156,30 @@ func (r *Rules) put(p *person) {
 // holds reports whether the person is in the segment; known is false when the
 // segment is disabled.
 func (s *segment) holds(p *person) (in, known bool) {
-	v, known := p.rules.evalPerson(s.when, p)
-	return v == types.True, known
+	if s.when.tripped.Load() != nil {
+		return false, false
+	}
+	in, err := s.when.holds(p)
+	if err != nil {
+		p.rules.report(s.when.trip(err, disabled))
+		return false, false
+	}
+	return in, true
 }
 
-// evalPerson evaluates an expression unless it is disabled; known is false when
-// it is. v is nil when the expression has no value for the person.
-func (r *Rules) evalPerson(x *compiled, p *person) (v ref.Val, known bool) {
+// number returns a score's value; ok is false when there is none.
+func (r *Rules) number(x *compiled, p *person) (v float64, ok bool) {
 	if x.tripped.Load() != nil {
-		return nil, false
+		return 0, false
 	}
-	v, ok, stopped := x.eval(p)
-	if stopped != nil {
-		r.report(x.trip(stopped, "is disabled"))
-		return nil, false
+	v, ok, err := x.number(p)
+	if err != nil {
+		r.report(x.trip(err, disabled))
 	}
-	if !ok {
-		return nil, true
-	}
-	return v, true
+	return v, ok
 }
+
+const disabled = "is disabled"
 
 func (r *Rules) report(p Problem, first bool) {
 	if first && r.OnTrip != nil {
@@ -210,21 +212,5 @@ func (r *Rules) Errors() map[string]int64 {
 	}
 	return m
 }
-
-// number returns an expression's value as a number.
-func number(v ref.Val) (float64, bool) {
-	switch v := v.(type) {
-	case types.Double:
-		return float64(v), true
-	case types.Int:
-		return float64(v), true
-	case types.Uint:
-		return float64(v), true
-	}
-	return 0, false
-}
-
-// logistic returns 1 / (1 + e^-x).
-func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
 var _ profile.Extractor = (*Rules)(nil)
