@@ -28,7 +28,8 @@ type Geo struct {
 
 // OpenGeo opens databases in MaxMind's DB format: GeoLite2 and GeoIP2 (City,
 // Country, ASN, ISP) and those with DB-IP's or IPinfo's field names. What an
-// earlier one says of an address counts before what a later one says.
+// earlier one says of an address counts before what a later one says. The files
+// are mapped into memory: replace one by renaming, never by writing into it.
 func OpenGeo(paths ...string) (*Geo, error) {
 	g := new(Geo)
 	for _, path := range paths {

@@ -34,8 +34,8 @@ func splitURL(s string) (a address) {
 	s, _, _ = strings.Cut(s, "#")
 	s, a.query, _ = strings.Cut(s, "?")
 	authority, rest := "", s
-	if i := strings.Index(s, "://"); i >= 0 && isScheme(s[:i]) {
-		authority = s[i+3:]
+	if before, after, ok := strings.Cut(s, "://"); ok && isScheme(before) {
+		authority = after
 	} else if strings.HasPrefix(s, "//") {
 		authority = s[2:]
 	} else if first, _, _ := strings.Cut(s, "/"); strings.Contains(first, ".") {

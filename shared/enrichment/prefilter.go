@@ -132,7 +132,9 @@ func (n needs) close() needs {
 			return needs{}
 		}
 	}
-	return needs{clauses: [][]string{slices.Compact(slices.Sorted(slices.Values(n.exact)))}}
+	clause := slices.Clone(n.exact)
+	slices.Sort(clause)
+	return needs{clauses: [][]string{slices.Compact(clause)}}
 }
 
 func derive(re *syntax.Regexp) needs {
@@ -171,11 +173,16 @@ func derive(re *syntax.Regexp) needs {
 }
 
 func deriveClass(ranges []rune) needs {
+	const most = 4 // letters, in either case
+	size := rune(0)
+	for i := 0; i < len(ranges); i += 2 {
+		size += ranges[i+1] - ranges[i] + 1
+	}
+	if size > 2*most {
+		return needs{}
+	}
 	var exact []string
 	for i := 0; i < len(ranges); i += 2 {
-		if ranges[i+1]-ranges[i] >= maxExact {
-			return needs{}
-		}
 		for r := ranges[i]; r <= ranges[i+1]; r++ {
 			s := string(foldRune(r))
 			if !ascii(s) {
@@ -186,7 +193,7 @@ func deriveClass(ranges []rune) needs {
 			}
 		}
 	}
-	if len(exact) == 0 || len(exact) > 4 {
+	if len(exact) > most {
 		return needs{}
 	}
 	return needs{exact: exact}
@@ -197,6 +204,17 @@ func deriveConcat(exact []string, subs []*syntax.Regexp) needs {
 	var clauses [][]string
 	whole := true // exact still is the whole match
 	for _, sub := range subs {
+		if sub.Op == syntax.OpAlternate {
+			// The parser turned abc|abd.* into ab(?:c|d.*): put ab back.
+			n := deriveAlternate(exact, sub.Sub)
+			if n.exact != nil && len(n.exact) <= maxExact {
+				exact = n.exact
+				continue
+			}
+			whole, exact = false, []string{""}
+			clauses = append(clauses, n.close().clauses...)
+			continue
+		}
 		n := derive(sub)
 		if n.exact != nil && len(exact)*len(n.exact) <= maxExact {
 			product := make([]string, 0, len(exact)*len(n.exact))
@@ -209,12 +227,6 @@ func deriveConcat(exact []string, subs []*syntax.Regexp) needs {
 			continue
 		}
 		whole = false
-		if n.exact == nil && sub.Op == syntax.OpAlternate {
-			// The parser turned abc|abd.* into ab(?:c|d.*): put ab back.
-			clauses = append(clauses, deriveAlternate(exact, sub.Sub).close().clauses...)
-			exact = []string{""}
-			continue
-		}
 		clauses = append(clauses, needs{exact: exact}.close().clauses...)
 		if exact = n.exact; exact == nil {
 			clauses = append(clauses, n.clauses...)
