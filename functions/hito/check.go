@@ -12,7 +12,7 @@ import (
 )
 
 type checkCmd struct {
-	Files []string `arg:"" help:"Projects' YAML files; one called keys.yaml is checked as the keys document." type:"existingfile"`
+	Files []string `arg:"" help:"Projects' YAML files; one called keys.yaml is checked as the keys document."`
 	JSON  bool     `name:"json" help:"Print the problems as a JSON array."`
 }
 

@@ -130,6 +130,8 @@ func (b *sender) post(ctx context.Context, body []byte, events int) (verdict, er
 	req.SetBasicAuth(b.WriteKey, "")
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Hito-Receipts", "1")
+	// An event without its own user agent has none: it must not get this one.
+	req.Header["User-Agent"] = []string{""}
 	resp, err := b.http.Do(req)
 	if err != nil {
 		return verdict{}, &retryError{err: fmt.Errorf("send to %s: %w", b.URL, err)}

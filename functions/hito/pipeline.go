@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
 	"net/http/pprof"
 	"path/filepath"
@@ -172,7 +171,7 @@ func profiling(w http.ResponseWriter, r *http.Request, name string) {
 	switch name {
 	case "profile":
 		// A profile takes longer than other answers may.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(math.MaxInt32))
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 		pprof.Profile(w, r)
 	case "trace":
 		pprof.Trace(w, r)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -22,8 +23,9 @@ import (
 type profileCmd struct {
 	config.Client `embed:""`
 
-	ID   string `arg:"" help:"user_id:<id> or anonymous_id:<id>; a bare id is tried as either."`
-	JSON bool   `name:"json" help:"Print the profile as the read API answers it."`
+	ID    string `arg:"" help:"user_id:<id> or anonymous_id:<id>; a bare id is tried as either."`
+	After string `help:"Wait until this message id is in the profile." placeholder:"ID"`
+	JSON  bool   `name:"json" help:"Print the profile as the read API answers it."`
 }
 
 func (c *profileCmd) Run(ctx context.Context) error {
@@ -31,9 +33,16 @@ func (c *profileCmd) Run(ctx context.Context) error {
 	if strings.HasPrefix(c.ID, "user_id:") || strings.HasPrefix(c.ID, "anonymous_id:") {
 		selectors = []string{c.ID}
 	}
+	after := ""
+	if c.After != "" {
+		after = "?timeout=10s&after=" + url.QueryEscape(c.After)
+		if len(selectors) > 1 {
+			return usageError{errors.New("--after needs user_id:<id> or anonymous_id:<id>")}
+		}
+	}
 	for _, s := range selectors {
 		kind, id, _ := strings.Cut(s, ":")
-		resp, err := read(ctx, c.Client, "/v1/profiles/"+kind+":"+url.PathEscape(id))
+		resp, err := read(ctx, c.Client, "/v1/profiles/"+kind+":"+url.PathEscape(id)+after)
 		if err != nil {
 			return err
 		}

@@ -36,11 +36,10 @@ type Stats struct {
 const (
 	window = 60 // seconds that the latency covers
 
-	// Eight buckets per doubling from a tenth of a millisecond up: a quantile is
-	// off by 9% at most.
+	// Eight buckets per doubling from a millisecond, the finest that latency is
+	// measured in, to two minutes: a quantile is off by 9% at most.
 	perDoubling = 8
-	buckets     = 21*perDoubling + 1
-	smallest    = 0.1 // milliseconds
+	buckets     = 17*perDoubling + 1
 )
 
 // second is what was scored in one second, by latency.
@@ -86,14 +85,14 @@ func (s *Stats) Emit(ctx context.Context, function string, values ...telemetry.V
 }
 
 func bucket(ms float64) int {
-	if ms <= smallest {
+	if ms <= 1 {
 		return 0
 	}
-	return min(int(math.Log2(ms/smallest)*perDoubling)+1, buckets-1)
+	return min(int(math.Ceil(math.Log2(ms)*perDoubling)), buckets-1)
 }
 
 // upper is the upper end of a bucket in milliseconds.
-func upper(bucket int) float64 { return smallest * math.Exp2(float64(bucket)/perDoubling) }
+func upper(bucket int) float64 { return math.Exp2(float64(bucket) / perDoubling) }
 
 // Rates are events per second over the last minute.
 type Rates struct {
@@ -153,8 +152,10 @@ func (s *Stats) rates(ctx context.Context, project string, now time.Time) (Rates
 		rates.Accepted += share * float64(m.Accepted) / 60
 		rates.Scored += share * float64(m.Scored) / 60
 	}
-	return rates, nil
+	return Rates{hundredths(rates.Accepted), hundredths(rates.Scored)}, nil
 }
+
+func hundredths(v float64) float64 { return math.Round(v*100) / 100 }
 
 func (s *Stats) latency(now int64) *Latency {
 	var sum second
@@ -179,7 +180,7 @@ func (s *second) quantile(q float64) float64 {
 	rank := int64(math.Ceil(q * float64(s.total)))
 	for b, n := range s.counts {
 		if rank -= n; rank <= 0 {
-			return math.Round(upper(b)*100) / 100
+			return hundredths(upper(b))
 		}
 	}
 	return upper(buckets - 1)

@@ -36,6 +36,8 @@ type Options struct {
 	Drain time.Duration
 	// Verify compares every visitor's profile with what was acknowledged.
 	Verify bool
+	// Settled, when not nil, is called once everything is scored, before profiles are read.
+	Settled func()
 	// Progress, when not nil, is told from time to time how many events were acknowledged.
 	Progress func(acked int64)
 }
@@ -138,6 +140,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	r := g.report()
 	if err := g.settle(ctx, r, before); err != nil {
 		return nil, err
+	}
+	if o.Settled != nil {
+		o.Settled()
 	}
 	if o.Verify {
 		if err := g.verify(ctx, r, baseline); err != nil {

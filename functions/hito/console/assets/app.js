@@ -93,14 +93,16 @@ function pulse() {
     if (before) {
       const seconds = (at - before.at) / 1000;
       const scored = Math.max(0, ledger.scored - before.ledger.scored) / seconds;
-      rateChart.push(scored, Math.max(0, ledger.accepted - before.ledger.accepted) / seconds);
+      const peak = rateChart.push(scored, Math.max(0, ledger.accepted - before.ledger.accepted) / seconds);
+      byId("ratepeak").textContent = `last minute, peak ${number(peak)}/s`;
       byId("rate").textContent = number(scored);
     }
     before = { at, ledger };
     const latency = stats.latency_ms;
     byId("p50").textContent = latency ? milliseconds(latency.p50) : "–";
     byId("p99").textContent = latency ? milliseconds(latency.p99) : "–";
-    latencyChart.push(latency?.p50 ?? null, latency?.p99 ?? null);
+    const peak = latencyChart.push(latency?.p50 ?? null, latency?.p99 ?? null);
+    byId("latencypeak").textContent = peak ? `last minute, peak ${milliseconds(peak)}` : "nothing scored in the last minute";
     byId("people").textContent = count(ledger.people);
     byId("ledger").replaceChildren(...facts(["accepted", "scored", "duplicate", "quarantined", "suppressed", "in_flight"]
       .map((name) => [name.replace("_", " "), count(ledger[name])])).children);

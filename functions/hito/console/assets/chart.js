@@ -1,9 +1,9 @@
 // Small line charts over time.
 import { svg } from "./dom.js";
 
-const width = 240, height = 64, points = 120;
+const width = 240, height = 64, points = 60;
 
-// Chart draws up to two series in an <svg>, a point per push, the latest 120.
+// Chart draws up to two series in an <svg>, a point per push, the latest 60.
 export class Chart {
   constructor(root, describe) {
     this.root = root;
@@ -16,13 +16,14 @@ export class Chart {
     root.append(svg("path", { class: "base", d: `M0 ${height - 0.5}H${width}` }), this.area, this.lines[1], this.lines[0]);
   }
 
-  // push adds a value to each series; null is a gap.
+  // push adds a value to each series, null for a gap, and returns the peak shown.
   push(a, b) {
     for (const [i, v] of [a, b].entries()) {
       this.series[i].push(v);
       if (this.series[i].length > points) this.series[i].shift();
     }
-    const top = Math.max(1e-9, ...this.series.flat().filter((v) => v !== null)) * 1.1;
+    const peak = Math.max(0, ...this.series.flat().filter((v) => v !== null));
+    const top = Math.max(1e-9, peak * 1.1);
     const paths = this.series.map((s) => outline(s, top));
     this.lines.forEach((line, i) => line.setAttribute("d", paths[i].map((run) => "M" + run.join("L")).join("")));
     this.area.setAttribute("d", paths[0].filter((run) => run.length > 1).map((run) => {
@@ -30,6 +31,7 @@ export class Chart {
       return `M${x(run[0])} ${height}L${run.join("L")}L${x(run.at(-1))} ${height}Z`;
     }).join(""));
     this.root.setAttribute("aria-label", this.describe(a, b));
+    return peak;
   }
 }
 
