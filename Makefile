@@ -1,0 +1,49 @@
+# hito's targets. `make` alone lists them.
+
+GO       ?= go
+TOOL     := $(GO) tool -modfile=tools.mod
+FUZZTIME ?= 30s
+SEEDS    ?= 10000
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Serve everything on 127.0.0.1:8080, data under .hito
+	$(GO) run ./functions/hito run
+
+.PHONY: test
+test: ## Run every test
+	$(GO) test ./...
+
+.PHONY: race
+race: ## Run every test under the race detector
+	$(GO) test -race ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (30s)
+	@GO="$(GO)" ./infra/fuzz/all.sh $(FUZZTIME)
+
+.PHONY: sim
+sim: ## Simulate SEEDS (10000) worlds full of faults
+	$(GO) test ./functions/hito/sim -run TestSimulation -timeout 60m -seeds $(SEEDS)
+
+.PHONY: bench
+bench: ## Measure a fresh hito on this machine, and write docs/bench
+	$(GO) run ./functions/hito bench
+
+.PHONY: check
+check: ## Check form, style and what is generated
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }
+	@test -z "$$($(GO) fix -diff ./... 2>&1)" || { $(GO) fix -diff ./...; echo "run go fix ./..."; exit 1; }
+	$(GO) mod tidy -diff
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+	$(TOOL) buf lint
+	@$(TOOL) buf generate && git diff --exit-code -- '*.pb.go' || { echo "generated code is stale: run make generate and commit"; exit 1; }
+	$(GO) run ./functions/hito check shared/project/sample/*.yaml
+
+.PHONY: generate
+generate: ## Generate Go from the .proto files
+	$(TOOL) buf generate

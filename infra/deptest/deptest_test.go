@@ -1,0 +1,133 @@
+package deptest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/hitolayer/hito/"
+
+// pkg is what go list says of a package.
+type pkg struct {
+	ImportPath, Name string
+	Imports, Deps    []string
+	TestImports      []string
+	XTestImports     []string
+	Standard         bool
+}
+
+func list(t *testing.T, patterns ...string) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Name,Imports,Deps,TestImports,XTestImports,Standard"}, patterns...)...)
+	cmd.Dir = filepath.Join("..", "..")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var pkgs []pkg
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+	if len(pkgs) == 0 {
+		t.Fatalf("go list %v: no packages", patterns)
+	}
+	return pkgs
+}
+
+// layer returns the top folder of one of the project's packages, and the one below it.
+func layer(path string) (top, next string) {
+	parts := strings.SplitN(strings.TrimPrefix(path, module), "/", 3)
+	if len(parts) > 1 {
+		next = parts[1]
+	}
+	return parts[0], next
+}
+
+func ours(path string) bool { return strings.HasPrefix(path, module) }
+
+// TestImportsPointOneWay: functions → infra → shared, never back, and no
+// function imports another, hito aside, which wires them.
+func TestImportsPointOneWay(t *testing.T) {
+	rank := map[string]int{"shared": 0, "infra": 1, "functions": 2}
+	for _, p := range list(t, "./...") {
+		top, function := layer(p.ImportPath)
+		if _, known := rank[top]; !known {
+			t.Errorf("%s is outside functions/, infra/ and shared/", p.ImportPath)
+		}
+		for _, to := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			if !ours(to) {
+				continue
+			}
+			toTop, toFunction := layer(to)
+			switch {
+			case rank[toTop] > rank[top]:
+				t.Errorf("%s imports %s: imports point functions → infra → shared", p.ImportPath, to)
+			case top == "functions" && toTop == "functions" && function != toFunction && function != "hito":
+				t.Errorf("%s imports %s: no function imports another", p.ImportPath, to)
+			}
+		}
+	}
+}
+
+// TestWhatMayBeLinked: the domain knows no product, a handler no platform, and
+// what a function links decides its cold start.
+func TestWhatMayBeLinked(t *testing.T) {
+	const (
+		pebble = "github.com/cockroachdb/pebble"
+		aws    = "github.com/aws/"
+		gcp    = "cloud.google.com/"
+		prom   = "github.com/prometheus/client_golang"
+		cel    = "cel.dev/"
+		geo    = "github.com/phuslu/iploc"
+		agents = "github.com/ua-parser/"
+	)
+	for pattern, forbidden := range map[string][]string{
+		"./shared/...":         {pebble, aws, gcp, prom, "net/http"},
+		"./functions/beacon":   {pebble, aws, gcp, prom, cel, geo, agents, module + "infra"},
+		"./functions/enrich":   {pebble, aws, gcp, prom, cel, "net/http", module + "infra"},
+		"./functions/score":    {pebble, aws, gcp, prom, geo, agents, "net/http", module + "infra"},
+		"./functions/profile":  {pebble, aws, gcp, prom, geo, agents, module + "infra"},
+		"./functions/hito/...": {aws, gcp},
+	} {
+		for _, p := range list(t, pattern) {
+			if strings.HasSuffix(p.ImportPath, "test") { // conformance suites
+				continue
+			}
+			for _, dep := range p.Deps {
+				if i := slices.IndexFunc(forbidden, func(f string) bool {
+					return dep == f || strings.HasPrefix(dep, strings.TrimSuffix(f, "/")+"/")
+				}); i >= 0 {
+					t.Errorf("%s links %s (by %s)", p.ImportPath, dep, forbidden[i])
+				}
+			}
+		}
+	}
+}
+
+// TestNothingIsCalledUtils: a package has one job and is named after it. And
+// the module's root holds no package, as Cloud Functions' Go build demands.
+func TestNothingIsCalledUtils(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "model", "models", "types", "misc"}, p.Name) {
+			t.Errorf("%s: a package is named after its job", p.ImportPath)
+		}
+	}
+	if files, _ := filepath.Glob(filepath.Join("..", "..", "*.go")); len(files) > 0 {
+		t.Errorf("the root holds Go files: %v", files)
+	}
+}
