@@ -48,9 +48,9 @@ type EventPage struct {
 	Title string `json:"title,omitempty"`
 }
 
-// render returns an event's line.
-func render(e *event.Event, receivedAt int64) ([]byte, error) {
-	out := Event{
+// render returns an event's JSON form.
+func render(e *event.Event, receivedAt int64) *Event {
+	out := &Event{
 		MessageID: e.MessageId, Type: e.Type.Word(), UserID: e.UserId, AnonymousID: e.AnonymousId,
 		PreviousID: e.PreviousId, GroupID: e.GroupId, Name: e.Name, Category: e.Category,
 		Timestamp: profile.Time{Time: e.Time()}, ReceivedAt: profile.Time{Time: time.UnixMilli(receivedAt)},
@@ -71,5 +71,5 @@ func render(e *event.Event, receivedAt int64) ([]byte, error) {
 			out.Enriched.Page = &EventPage{Host: p.Host, Path: p.Path, Query: p.Query, Title: p.Title}
 		}
 	}
-	return json.Marshal(out)
+	return out
 }

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -115,28 +117,31 @@ type line struct {
 	control *http.ResponseController
 	only    filter
 	allow   *allowance
-	buffer  []byte
+	buffer  bytes.Buffer
+	encoder *json.Encoder // to buffer
 	dropped int
 }
 
 func (l *line) run(r *http.Request, from *reader) {
+	l.encoder = json.NewEncoder(&l.buffer)
+	l.encoder.SetEscapeHTML(false)
 	beat := time.NewTicker(time.Second)
 	defer beat.Stop()
-	if l.flush([]byte("\n")) != nil {
-		return
-	}
+	l.buffer.WriteByte('\n')
 	for silent := 0; ; {
-		l.buffer = l.buffer[:0]
+		if l.flush() != nil {
+			return
+		}
 		select {
 		case <-r.Context().Done():
 			return
 		case <-from.ready:
 		case <-beat.C:
 			if silent++; silent == heartbeat {
-				l.buffer = append(l.buffer, '\n')
+				l.buffer.WriteByte('\n')
 			}
 			if l.dropped > 0 {
-				l.buffer = fmt.Appendf(l.buffer, "{\"dropped\":%d}\n", l.dropped)
+				fmt.Fprintf(&l.buffer, "{\"dropped\":%d}\n", l.dropped)
 				l.dropped = 0
 			}
 		}
@@ -145,12 +150,8 @@ func (l *line) run(r *http.Request, from *reader) {
 		for _, data := range records {
 			l.add(data)
 		}
-		if len(l.buffer) == 0 {
-			continue
-		}
-		silent = 0
-		if l.flush(l.buffer) != nil {
-			return
+		if l.buffer.Len() > 0 {
+			silent = 0
 		}
 	}
 }
@@ -170,19 +171,19 @@ func (l *line) add(data []byte) {
 			l.dropped++
 			continue
 		}
-		text, err := render(e, record.ReceivedAt)
-		if err != nil {
+		if l.encoder.Encode(render(e, record.ReceivedAt)) != nil {
 			l.dropped++
-			continue
 		}
-		l.buffer = append(append(l.buffer, text...), '\n')
 	}
 }
 
-func (l *line) flush(b []byte) error {
+func (l *line) flush() error {
+	if l.buffer.Len() == 0 {
+		return nil
+	}
 	// Not every ResponseWriter can; then the server's own deadline stands.
 	_ = l.control.SetWriteDeadline(time.Now().Add(writeWait))
-	if _, err := l.w.Write(b); err != nil {
+	if _, err := l.buffer.WriteTo(l.w); err != nil {
 		return err
 	}
 	return l.control.Flush()
