@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -47,15 +48,15 @@ func TestPrefilterNamesEveryMatch(t *testing.T) {
 	var expr func(depth int) *rapid.Generator[string]
 	expr = func(depth int) *rapid.Generator[string] {
 		return rapid.Custom(func(t *rapid.T) string {
-			s := ""
+			var s strings.Builder
 			for range rapid.IntRange(1, 4).Draw(t, "pieces") {
 				if depth > 0 && rapid.IntRange(0, 2).Draw(t, "group") == 0 {
-					s += "(?:" + expr(depth-1).Draw(t, "a") + "|" + expr(depth-1).Draw(t, "b") + ")" + quantifier.Draw(t, "q")
+					s.WriteString("(?:" + expr(depth-1).Draw(t, "a") + "|" + expr(depth-1).Draw(t, "b") + ")" + quantifier.Draw(t, "q"))
 				} else {
-					s += "(?:" + piece.Draw(t, "piece") + ")" + quantifier.Draw(t, "q")
+					s.WriteString("(?:" + piece.Draw(t, "piece") + ")" + quantifier.Draw(t, "q"))
 				}
 			}
-			return s
+			return s.String()
 		})
 	}
 	word := rapid.SampledFrom([]string{"abc", "Abc", "ABC", "b", "B", "q", "7", "xyz", "k", "\u212a", "S", "ſ", "foo", "FOO", "-", "é", " "})
@@ -67,14 +68,14 @@ func TestPrefilterNamesEveryMatch(t *testing.T) {
 		}
 		re := regexp.MustCompile(e)
 		for range 20 {
-			text := ""
+			var text strings.Builder
 			for range rapid.IntRange(0, 8).Draw(t, "words") {
-				text += word.Draw(t, "word")
+				text.WriteString(word.Draw(t, "word"))
 			}
 			met := make([]uint16, 1)
-			f.match(fold(text), met)
-			if re.MatchString(text) && met[0] != f.want[0] {
-				t.Fatalf("%s matches %q and is no candidate", e, text)
+			f.match(fold(text.String()), met)
+			if re.MatchString(text.String()) && met[0] != f.want[0] {
+				t.Fatalf("%s matches %q and is no candidate", e, text.String())
 			}
 		}
 	})
