@@ -2,9 +2,13 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strconv"
@@ -14,10 +18,13 @@ import (
 
 	"google.golang.org/protobuf/encoding/prototext"
 
+	"github.com/hitolayer/hito/functions/beacon"
+	"github.com/hitolayer/hito/functions/enrich"
 	"github.com/hitolayer/hito/functions/score"
 	"github.com/hitolayer/hito/shared/decimal"
 	"github.com/hitolayer/hito/shared/event"
 	"github.com/hitolayer/hito/shared/profile"
+	"github.com/hitolayer/hito/shared/project"
 	"github.com/hitolayer/hito/shared/quarantine"
 	"github.com/hitolayer/hito/shared/stream"
 	"github.com/hitolayer/hito/shared/telemetry"
@@ -45,6 +52,14 @@ func (countRules) Standings(p *profile.Person, now time.Time, into []profile.Sta
 	)
 }
 
+// replica scores the enriched stream for itself, as each cloud does.
+type replica struct {
+	enriched, actions *simStream
+	store             *simStore
+	ledger            simLedger
+	scorer            score.Handler
+}
+
 // world is one seed's run.
 type world struct {
 	*chaos
@@ -52,31 +67,44 @@ type world struct {
 	batchLimit int
 	now        time.Time
 
-	raw, enriched, actions *simStream
-	store                  *simStore
-	ledger                 simLedger
-	quarantined            []quarantine.Entry
+	raw         *simStream
+	replicas    [2]*replica
+	quarantined []quarantine.Entry
 
-	scorer score.Handler
+	beacon   beacon.Handler
+	enricher enrich.Handler
 	// unsent are requests not yet acknowledged; accepted is the independent
 	// count of what was, each event as it was first accepted.
 	unsent   [][]*event.Event
-	accepted map[string]*event.Record
+	accepted map[string]*event.Event
+	minted   int
 	poison   int
+	// invalid counts accepted events that belong in quarantine.
+	invalid int
 }
 
 func newWorld(seed uint64, m mutant) *world {
 	c := &chaos{Rand: rand.New(rand.NewPCG(seed, 0))}
 	w := &world{
 		chaos: c, mutant: m, batchLimit: 1 + c.IntN(20), now: time.UnixMilli(simEpoch),
-		raw: &simStream{chaos: c}, enriched: &simStream{chaos: c}, actions: &simStream{chaos: c},
-		accepted: make(map[string]*event.Record),
+		raw: &simStream{chaos: c}, accepted: make(map[string]*event.Event),
 	}
-	w.store = &simStore{world: w, fragments: make(map[profile.Key]stored)}
-	w.scorer = score.Handler{
-		Store: w.store, Actions: w.actions, Ledger: &w.ledger, Telemetry: telemetry.Discard{},
-		Rules: func(string) score.Rules { return countRules{} },
+	for i := range w.replicas {
+		r := &replica{enriched: &simStream{chaos: c}, actions: &simStream{chaos: c}}
+		r.store = &simStore{world: w, replica: r, fragments: make(map[profile.Key]stored)}
+		r.scorer = score.Handler{
+			Store: r.store, Actions: r.actions, Ledger: &r.ledger, Telemetry: telemetry.Discard{},
+			Rules: func(string) score.Rules { return countRules{} },
+			Now:   func() time.Time { return w.now },
+		}
+		w.replicas[i] = r
+	}
+	w.replicas[0].enriched.mirror = w.replicas[1].enriched
+	w.enricher = enrich.Handler{Enriched: w.replicas[0].enriched}
+	w.beacon = beacon.Handler{
+		Projects: w, Raw: w.raw, Quarantine: w, Origin: "local", Log: slog.New(slog.DiscardHandler),
 		Now:   func() time.Time { return w.now },
+		NewID: func() string { w.minted++; return fmt.Sprint("minted", w.minted) },
 	}
 	for i := range 5 + c.IntN(40) {
 		var request []*event.Event
@@ -115,40 +143,57 @@ func (w *world) send() {
 		return
 	}
 	i := w.IntN(len(w.unsent))
-	runs := make(map[string]*event.Record)
+	var body strings.Builder
+	invalid := w.hits(0.1)
 	for _, e := range w.unsent[i] {
-		r := runs[e.VisitorKey()]
-		if r == nil {
-			r = &event.Record{Project: "p", Key: e.VisitorKey(), ReceivedAt: w.now.UnixMilli()}
-			runs[r.Key] = r
-		}
-		r.Events = append(r.Events, e)
+		fmt.Fprintf(&body, `,{"messageId":%q,"type":%q,"event":%q,"userId":%q,"anonymousId":%q,"previousId":%q,"timestamp":%q,"properties":%s}`,
+			e.MessageId, e.Type.Word(), e.Name, e.UserId, e.AnonymousId, e.PreviousId, e.Time().UTC().Format(time.RFC3339Nano), e.Properties)
 	}
-	var records []stream.Record
-	for _, key := range sortedKeys(runs) {
-		data, err := event.Encode(runs[key])
-		if err != nil {
-			panic(err)
-		}
-		records = append(records, stream.Record{Project: "p", Key: key, Events: len(runs[key].Events), Time: w.now.UnixMilli(), Data: data})
+	if invalid {
+		fmt.Fprintf(&body, `,{"type":"track","event":"of nobody","messageId":"invalid%d"}`, w.invalid)
 	}
-	if w.raw.Publish(context.Background(), records) != nil {
+	request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/v1/batch", strings.NewReader(`{"batch":[`+body.String()[1:]+`]}`))
+	request.SetBasicAuth("key", "")
+	answer := httptest.NewRecorder()
+	w.beacon.ServeHTTP(answer, request)
+	if answer.Code != http.StatusOK {
 		return
 	}
-	for _, r := range runs {
-		for _, e := range r.Events {
-			w.accepted[e.MessageId] = r
-		}
+	if invalid {
+		w.invalid++
+	}
+	for _, e := range w.unsent[i] {
+		w.accepted[e.MessageId] = e
 	}
 	w.unsent = slices.Delete(w.unsent, i, i+1)
 }
 
-func (w *world) score() { w.deliver(w.enriched, w.scorer.Handle, quarantine.Score) }
+func (w *world) scoreOn(r *replica) { w.deliver(r.enriched, r.scorer.Handle, quarantine.Score) }
 
-func (w *world) enrich() {
-	w.deliver(w.raw, func(ctx context.Context, records []stream.Record) error {
-		return w.enriched.Publish(ctx, records)
-	}, quarantine.Enrich)
+func (w *world) enrich() { w.deliver(w.raw, w.enricher.Handle, quarantine.Enrich) }
+
+// ByWriteKey makes the world a directory of one project.
+func (w *world) ByWriteKey(key string) (*project.Project, bool) {
+	return &project.Project{Name: "p"}, key == "key"
+}
+
+// BySecretKey finds nothing.
+func (w *world) BySecretKey(string) (*project.Project, bool) { return nil, false }
+
+// Put makes the world a quarantine, in which an entry put again changes nothing.
+func (w *world) Put(_ context.Context, entries []quarantine.Entry) error {
+	if w.hits(0.1) {
+		return errFault
+	}
+	for _, e := range entries {
+		if !slices.ContainsFunc(w.quarantined, func(o quarantine.Entry) bool { return o.ID == e.ID }) {
+			w.quarantined = append(w.quarantined, e)
+		}
+	}
+	if w.hits(0.1) {
+		return errFault
+	}
+	return nil
 }
 
 // step does one thing of all that could happen next.
@@ -160,11 +205,12 @@ func (w *world) step() {
 	case 1:
 		w.enrich()
 	case 2:
-		w.score()
+		w.scoreOn(w.replicas[w.IntN(2)])
 	case 3:
 		if w.hits(0.02) {
 			w.poison++
-			w.enriched.add(stream.Record{Project: "p", Key: "a:anon0", Events: 1, Data: []byte{0xff, 0xff, byte(w.poison)}})
+			s := []*simStream{w.raw, w.replicas[1].enriched}[w.IntN(2)]
+			s.add(stream.Record{Project: "p", Key: "a:anon0", Events: 1, Data: []byte{0xff, 0xff, byte(w.poison)}})
 		}
 	}
 }
@@ -175,9 +221,12 @@ func (w *world) run() error {
 		w.step()
 	}
 	w.off = true
-	for i := 0; len(w.unsent)+len(w.raw.pending)+len(w.enriched.pending) > 0; i++ {
+	left := func() int {
+		return len(w.unsent) + len(w.raw.pending) + len(w.replicas[0].enriched.pending) + len(w.replicas[1].enriched.pending)
+	}
+	for i := 0; left() > 0; i++ {
 		if i == 100_000 {
-			return fmt.Errorf("does not come to rest: %d unsent, %d raw, %d enriched", len(w.unsent), len(w.raw.pending), len(w.enriched.pending))
+			return fmt.Errorf("does not come to rest: %d left", left())
 		}
 		w.step()
 	}
@@ -189,9 +238,8 @@ func (w *world) verify() error {
 	want := make(map[profile.Key]map[string]*event.Event)
 	claims := make(map[profile.Key]*profile.Fragment)
 	for _, id := range sortedKeys(w.accepted) {
-		r := w.accepted[id]
-		e := r.Events[slices.IndexFunc(r.Events, func(e *event.Event) bool { return e.MessageId == id })]
-		k := profile.Key{Project: "p", Visitor: r.Key}
+		e := w.accepted[id]
+		k := profile.Key{Project: "p", Visitor: e.VisitorKey()}
 		if want[k] == nil {
 			want[k] = make(map[string]*event.Event)
 		}
@@ -204,8 +252,22 @@ func (w *world) verify() error {
 			claims[k].Claim(e.UserId, profile.StampOf(e))
 		}
 	}
-	if w.poison != len(w.quarantined) {
-		return fmt.Errorf("%d records in quarantine, %d were poison", len(w.quarantined), w.poison)
+	refused := 0
+	for _, e := range w.quarantined {
+		if e.Stage == quarantine.Beacon {
+			refused++
+		}
+	}
+	if n := len(w.quarantined) - refused; n != w.poison {
+		return fmt.Errorf("%d records in quarantine, %d were poison", n, w.poison)
+	}
+	if refused < w.invalid { // more when a request that was not acknowledged got that far
+		return fmt.Errorf("%d invalid events in quarantine of %d", refused, w.invalid)
+	}
+	for _, r := range w.replicas {
+		if r.ledger.Scored > int64(len(w.accepted)) {
+			return fmt.Errorf("%d of %d events booked as scored", r.ledger.Scored, len(w.accepted))
+		}
 	}
 	for k, events := range want {
 		fresh := profile.NewFragment(k)
@@ -216,21 +278,22 @@ func (w *world) verify() error {
 		if c := claims[k]; c != nil {
 			fresh.State.Claims = c.State.Claims
 		}
-		got := w.store.fragment(k)
-		if a, b := observed(fresh), observed(got); a != b {
-			return fmt.Errorf("%s differs from a plain fold of its %d events:\n%s\n---- stored:\n%s", k, len(events), a, b)
+		for i, r := range w.replicas {
+			if a, b := observed(fresh), observed(r.store.fragment(k)); a != b {
+				return fmt.Errorf("%s on replica %d differs from a plain fold of its %d events:\n%s\n---- stored:\n%s", k, i, len(events), a, b)
+			}
 		}
 	}
-	return w.verifyTransitions()
+	return errors.Join(w.replicas[0].verifyTransitions(), w.replicas[1].verifyTransitions())
 }
 
 // verifyTransitions checks that every change of a membership was published.
-func (w *world) verifyTransitions() error {
+func (r *replica) verifyTransitions() error {
 	published := make(map[string]bool)
 	kind := make(map[string]bool)
-	for _, r := range w.actions.pending {
+	for _, record := range r.actions.pending {
 		var t profile.Transition
-		if err := t.UnmarshalVT(r.Data); err != nil {
+		if err := t.UnmarshalVT(record.Data); err != nil {
 			return err
 		}
 		if entered, seen := kind[t.Id]; seen && entered != t.Entered {
@@ -238,8 +301,8 @@ func (w *world) verifyTransitions() error {
 		}
 		kind[t.Id], published[t.Id] = t.Entered, true
 	}
-	for k := range w.store.fragments {
-		f := w.store.fragment(k)
+	for k := range r.store.fragments {
+		f := r.store.fragment(k)
 		if f.Claimant() != "" {
 			continue // its memberships went over to its user
 		}
@@ -270,6 +333,7 @@ func (w *world) verifyTransitions() error {
 func observed(f *profile.Fragment) string {
 	s := f.State.CloneVT()
 	s.Form, s.Seen, s.SeenAt, s.Memberships, s.Outbox, s.ReceivedUntil = 0, nil, nil, nil, nil, 0
+	s.Agent, s.Geo = nil, nil // of the request, not of the event
 	for _, c := range s.Claims {
 		c.Absorbed = false
 		if _, user := f.Key.User(); user {

@@ -34,6 +34,8 @@ type simStream struct {
 	*chaos
 	pending []stream.Record
 	nextID  int
+	// mirror gets every record too: another consumer's view of the same stream.
+	mirror *simStream
 }
 
 func (s *simStream) Publish(_ context.Context, records []stream.Record) error {
@@ -67,6 +69,9 @@ func (s *simStream) add(r stream.Record) {
 	r.ID, r.Attempt = fmt.Sprint(s.nextID), 1
 	r.Data = slices.Clone(r.Data)
 	s.pending = append(s.pending, r)
+	if s.mirror != nil {
+		s.mirror.add(r)
+	}
 }
 
 // take takes a random batch, out of order.
@@ -119,6 +124,7 @@ func (w *world) deliver(s *simStream, h stream.Handler, stage quarantine.Stage) 
 // may come between a load and its save.
 type simStore struct {
 	*world
+	replica   *replica
 	fragments map[profile.Key]stored
 	busy      bool
 }
@@ -154,7 +160,7 @@ func (s *simStore) fragment(k profile.Key) *profile.Fragment {
 func (s *simStore) Save(_ context.Context, fragments []*profile.Fragment) error {
 	if !s.busy && s.hits(0.2) { // another worker is faster
 		s.busy = true
-		s.score()
+		s.scoreOn(s.replica)
 		s.busy = false
 	}
 	if s.hits(0.02) {
