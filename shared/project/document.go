@@ -235,16 +235,17 @@ func (d *Document) plain(n *yaml.Node) bool {
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
 // Position returns the line and column, from 1, of the given character of a
-// scalar's text. It goes by the characters that are not space: folding and
+// scalar's text, or of the place after its last one. It goes by the characters that are not space: folding and
 // indentation change spaces only.
 func (d *Document) Position(n *yaml.Node, offset int) (line, column int) {
-	skip := 0
+	skip, more := 0, false
 	for i, r := range []rune(n.Value) {
-		if i >= offset {
-			break
-		}
-		if !unicode.IsSpace(r) {
+		switch {
+		case unicode.IsSpace(r):
+		case i < offset:
 			skip++
+		default:
+			more = true
 		}
 	}
 	line, column = n.Line-1, n.Column-1
@@ -277,11 +278,13 @@ func (d *Document) Position(n *yaml.Node, offset int) (line, column int) {
 				}
 				column += width - 1
 			}
-			if skip == 0 {
+			if skip == 0 && more {
 				return at[0], at[1]
 			}
-			skip--
 			last = [2]int{at[0], at[1] + 1}
+			if skip--; skip <= 0 && !more {
+				return last[0], last[1]
+			}
 		}
 	}
 	return last[0], last[1]

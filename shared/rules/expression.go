@@ -295,21 +295,40 @@ func runeOffset(text string, at common.Location) int {
 
 // message says CEL's message in terms of what the author can do.
 func (en *environment) message(text string, offset int, msg string) string {
-	msg = strings.TrimSuffix(msg, " (in container '')")
-	if name, ok := strings.CutPrefix(msg, "undeclared reference to '"); ok {
-		name = strings.TrimSuffix(name, "'")
-		if after := []rune(text)[min(offset+len(name), utf8.RuneCountInString(text)):]; len(after) > 0 && after[0] == '(' {
-			return fmt.Sprintf("there is no function %q", name)
+	msg = strings.TrimPrefix(strings.TrimSuffix(msg, " (in container '')"), "Syntax error: ")
+	if rest, ok := strings.CutPrefix(msg, "undeclared reference to '"); ok {
+		name, hint, _ := strings.Cut(rest, "'")
+		if r := []rune(text); offset < len(r) && r[offset] == '(' { // CEL places a call at its parenthesis
+			return fmt.Sprintf("there is no function %q%s", name, strings.TrimSuffix(hint, "'"))
 		}
 		return fmt.Sprintf("unknown name %q; there are %s", name, strings.Join(en.vars.names(), ", "))
 	}
-	if call, ok := strings.CutPrefix(msg, "found no matching overload for '"); ok {
-		if op, args, ok := strings.Cut(call, "' applied to '"); ok {
-			op = strings.Trim(op, "_")
-			args = strings.NewReplacer("double", "number", "string", "text", "bool", "condition", "timestamp", "time", "duration", "span of time").
-				Replace(strings.TrimSuffix(args, "'"))
-			return fmt.Sprintf("%q cannot be applied to %s", strings.ReplaceAll(op, "_", ""), args)
+	if rest, ok := strings.CutPrefix(msg, "found no matching overload for '"); ok {
+		if op, args, ok := strings.Cut(rest, "' applied to '"); ok {
+			return fmt.Sprintf("%q cannot be applied to %s", strings.Trim(op, "_"), typeWords.Replace(strings.TrimSuffix(args, "'")))
 		}
 	}
-	return strings.TrimPrefix(msg, "Syntax error: ")
+	for _, unexpected := range []string{"mismatched input ", "extraneous input "} {
+		if rest, ok := strings.CutPrefix(msg, unexpected); ok {
+			what, _, _ := strings.Cut(rest, " expecting ")
+			if what == "'<EOF>'" {
+				return "the expression ends too early"
+			}
+			return what + " is not expected here"
+		}
+	}
+	switch {
+	case strings.HasPrefix(msg, "expression recursion limit exceeded"):
+		return fmt.Sprintf("the expression is nested too deeply: at most %d levels are allowed", maxNesting)
+	case msg == "invalid matches argument":
+		return "this is no regular expression (RE2 syntax), or one too large"
+	case msg == "invalid duration argument":
+		return `this is no duration: write days(30), hours(36) or minutes(30), or the like of duration("1h30m")`
+	case msg == "invalid timestamp argument":
+		return `this is no time: write it like timestamp("2026-03-01T00:00:00Z")`
+	}
+	return strings.ReplaceAll(msg, countsType.TypeName(), "events.by_name")
 }
+
+var typeWords = strings.NewReplacer("double", "number", "int", "number", "string", "text", "bool", "condition",
+	"timestamp", "time", "duration", "span of time", "dyn", "any")

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -178,11 +179,28 @@ func (d *document) read(b []byte) *fastjson.Value {
 	if len(b) > 0 {
 		if v, err := d.parser.ParseBytes(b); err == nil {
 			d.root = v
+			if bytes.IndexByte(b, '\\') >= 0 {
+				settleKeys(v)
+			}
 		}
 	}
 	o, _ := d.root.Object()
 	d.object = lazyMap{lookup: jsonObject{o}}
 	return d.root
+}
+
+// settleKeys has all keys unescaped now. Left to itself the parser unescapes an
+// object's keys when it first must, and then finds another one of two keys that
+// are the same but for their escapes.
+func settleKeys(v *fastjson.Value) {
+	switch v.Type() {
+	case fastjson.TypeObject:
+		v.GetObject().Visit(func(_ []byte, v *fastjson.Value) { settleKeys(v) })
+	case fastjson.TypeArray:
+		for _, item := range v.GetArray() {
+			settleKeys(item)
+		}
+	}
 }
 
 var emptyObject = fastjson.MustParse(`{}`)
@@ -241,7 +259,7 @@ var eventVariables = variables{
 	"campaign":   nested(campaignObject, func(v *view) any { return v.event.Enriched.GetCampaign() }),
 	"device":     nested(deviceObject, func(v *view) any { return v.event.Enriched.GetAgent() }),
 	"geo":        nested(geoObject, func(v *view) any { return v.event.Enriched.GetGeo() }),
-	"bot":        flag(func(v *view) bool { return v.event.Enriched.GetAgent().GetBot() }),
+	"bot":        truth(func(v *view) bool { return v.event.Enriched.GetAgent().GetBot() }),
 }
 
 func eventJSON(name string) field {

@@ -83,7 +83,7 @@ func optional[T any](get func(T) (float64, bool)) field {
 	}
 }
 
-func flag[T any](get func(T) bool) field {
+func truth[T any](get func(T) bool) field {
 	f := always(types.BoolType, func(target T) any { return types.Bool(get(target)) })
 	f.flag = func(target any) bool { return get(target.(T)) }
 	return f

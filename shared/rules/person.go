@@ -120,7 +120,7 @@ func personVariables(metrics, scores map[string]field) variables {
 		}),
 		"device":      nested(deviceObject, func(p *person) any { return p.Agent() }),
 		"geo":         nested(geoObject, func(p *person) any { return p.Geo() }),
-		"bot":         flag(func(p *person) bool { return p.Bot() }),
+		"bot":         truth(func(p *person) bool { return p.Bot() }),
 		"user_id":     text(func(p *person) string { return p.UserID() }),
 		"group_id":    text(func(p *person) string { return p.Group() }),
 		"first_touch": touch("FirstTouch", (*profile.Person).FirstTouch),
