@@ -14,6 +14,7 @@ func (db *DB) hold(t *tx) error {
 	if err := db.ledger.touch(t.deltas); err != nil {
 		return err
 	}
+	t.seal()
 	t.shown = true
 	db.ledger.show(t.deltas)
 	db.heldMu.Lock()

@@ -115,6 +115,7 @@ type consumer struct {
 	head    int
 	ahead   position
 	scratch []stream.Record
+	items   []item // the last batch's memory
 }
 
 // item is a record on its way to the handler.
@@ -205,7 +206,8 @@ func (c *consumer) wait() {
 
 // next gathers a batch: failed records that are due, then new ones.
 func (c *consumer) next() ([]item, error) {
-	var batch []item
+	batch := c.items[:0]
+	defer func() { c.items = batch }()
 	events, bytes := 0, 0
 	full := func(r *stream.Record) bool {
 		if len(batch) > 0 && (len(batch) >= c.options.MaxRecords || events+r.Events > c.options.MaxEvents || bytes+len(r.Data) > c.options.MaxBytes) {

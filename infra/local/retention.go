@@ -36,7 +36,7 @@ func (r *retention) add(seq uint64, appended, bytes int64) {
 // retentionPeriod is how often handled records are dropped; noGroupKeep is for
 // how long those of a stream nobody ever subscribed to stay at least.
 const (
-	retentionPeriod = 2 * time.Second
+	retentionPeriod = 200 * time.Millisecond
 	noGroupKeep     = time.Hour
 )
 

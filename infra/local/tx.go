@@ -64,13 +64,13 @@ func (t *tx) publish(s *Stream, records []stream.Record) {
 	}
 }
 
-// chunkBytes is where a chunk ends and another begins, unless one record is bigger.
+// chunkBytes is the size, before it is packed, at which another chunk is begun.
 const chunkBytes = 1 << 20
 
 func (t *tx) to(p *partition) *chunkBuilder {
 	for i := len(t.chunks) - 1; i >= 0; i-- {
 		if d := &t.chunks[i]; d.part == p {
-			if len(d.buf) < chunkBytes {
+			if len(d.body) < chunkBytes {
 				return &d.chunkBuilder
 			}
 			break
@@ -129,6 +129,13 @@ func (t *tx) rollback(to savepoint) {
 	t.chunks, t.deltas, t.entries = to.chunks, to.deltas, t.entries[:to.entries]
 }
 
+// seal encodes what can be encoded before the transaction has its place.
+func (t *tx) seal() {
+	for i := range t.chunks {
+		t.chunks[i].seal()
+	}
+}
+
 func (t *tx) empty() bool {
 	return len(t.chunks) == 0 && len(t.deltas) == 0 && len(t.entries) == 0 && t.consumer == nil
 }
@@ -141,8 +148,9 @@ func (db *DB) commit(sync bool, fragments []*slot, txs ...*tx) error {
 	var entries []quarantine.Entry
 	size := 1024
 	for _, t := range txs {
-		for _, d := range t.chunks {
-			size += len(d.buf) + 64
+		t.seal()
+		for i := range t.chunks {
+			size += len(t.chunks[i].sealed) + 64
 		}
 		chunks = append(chunks, t.chunks...)
 		entries = append(entries, t.entries...)
@@ -241,7 +249,7 @@ func addChunks(b *pebble.Batch, chunks []destination, now int64) ([]chunk, error
 		if !ok {
 			e = end{d.part.next, d.part.records, d.part.events}
 		}
-		c := chunk{seq: e.seq, data: d.finish(now, e.records, e.events)}
+		c := chunk{seq: e.seq, data: d.place(now, e.records, e.events)}
 		op := b.SetDeferred(len(d.part.prefix)+8, len(c.data))
 		chunkKey(op.Key[:0], d.part.prefix, c.seq)
 		copy(op.Value, c.data)
