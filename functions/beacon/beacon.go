@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hitolayer/hito/shared/event"
@@ -42,7 +43,8 @@ type Handler struct {
 	// believed, and a client is who it connects as.
 	TrustedProxies int
 
-	requests sync.Pool
+	requests   sync.Pool
+	complained atomic.Int64 // Unix milliseconds
 }
 
 // The reasons, beside package event's, why a request is refused.
@@ -104,7 +106,7 @@ const (
 
 // find returns the route of a path; nil when there is none.
 func find(path string) *route {
-	path, ok := strings.CutPrefix(path, "/v1/")
+	path, ok := strings.CutPrefix(strings.TrimPrefix(path, "/beacon"), "/v1/") // RudderStack's sendBeacon path
 	if !ok {
 		return nil
 	}
@@ -221,29 +223,36 @@ func (h *Handler) accept(r *http.Request, rq *request, t event.Type, body func()
 // failure in between repeats it under the same identity.
 func (h *Handler) store(ctx context.Context, rq *request) error {
 	if err := rq.sort(h.Origin); err != nil {
-		h.log().ErrorContext(ctx, "beacon: encode", "project", rq.project.Name, "error", err)
+		h.complain(ctx, "encode", rq, err)
 		return errBusy
 	}
 	if len(rq.unfit) > 0 {
 		if err := h.Quarantine.Put(ctx, rq.unfit); err != nil {
-			h.log().ErrorContext(ctx, "beacon: quarantine", "project", rq.project.Name, "events", len(rq.unfit), "error", err)
+			h.complain(ctx, "quarantine", rq, err)
 			return errBusy
 		}
 	}
 	if len(rq.records) > 0 {
 		if err := h.Raw.Publish(ctx, rq.records); err != nil {
-			h.log().ErrorContext(ctx, "beacon: publish", "project", rq.project.Name, "records", len(rq.records), "error", err)
+			h.complain(ctx, "publish", rq, err)
 			return errBusy
 		}
 	}
 	return nil
 }
 
-func (h *Handler) log() *slog.Logger {
-	if h.Log != nil {
-		return h.Log
+// complain logs why requests are answered with 503, at most once a second: a
+// full disk fails them all, and the log may be on it.
+func (h *Handler) complain(ctx context.Context, operation string, rq *request, err error) {
+	last := h.complained.Load()
+	if rq.receivedAt-last < 1000 || !h.complained.CompareAndSwap(last, rq.receivedAt) {
+		return
 	}
-	return slog.Default()
+	log := h.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	log.ErrorContext(ctx, "beacon: requests are refused", "operation", operation, "project", rq.project.Name, "events", len(rq.batch.Items), "error", err)
 }
 
 // measure emits what the request was.

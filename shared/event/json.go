@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -284,10 +285,8 @@ func stringBytes(raw []byte) []byte {
 		return nil
 	}
 	raw = raw[1 : len(raw)-1]
-	for i, c := range raw {
-		if c == '\\' {
-			return unescape(append(make([]byte, 0, len(raw)), raw[:i]...), raw[i:])
-		}
+	if i := bytes.IndexByte(raw, '\\'); i >= 0 {
+		return unescape(append(make([]byte, 0, len(raw)), raw[:i]...), raw[i:])
 	}
 	return raw
 }
