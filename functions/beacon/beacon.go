@@ -106,7 +106,7 @@ const (
 
 // find returns the route of a path; nil when there is none.
 func find(path string) *route {
-	path, ok := strings.CutPrefix(strings.TrimPrefix(path, "/beacon"), "/v1/") // RudderStack's sendBeacon path
+	path, ok := strings.CutPrefix(path, "/v1/")
 	if !ok {
 		return nil
 	}

@@ -23,7 +23,7 @@ func TestPaths(t *testing.T) {
 		"/v1/track": "track", "/v1/page": "page", "/v1/screen": "screen", "/v1/identify": "identify", "/v1/group": "group", "/v1/alias": "alias",
 		"/v1/t": "track", "/v1/p": "page", "/v1/s": "screen", "/v1/i": "identify", "/v1/g": "group", "/v1/a": "alias",
 		"/v1/track/": "track",
-		"/v1/batch":  "identify", "/v1/import": "identify", "/v1/b": "identify", "/beacon/v1/batch": "identify",
+		"/v1/batch":  "identify", "/v1/import": "identify", "/v1/b": "identify",
 	} {
 		c := new(capture)
 		body := single

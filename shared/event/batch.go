@@ -47,6 +47,8 @@ type Item struct {
 	server bool
 	// hasIP is set while Event.Context holds an ip.
 	hasIP bool
+	// hasBatch is set when the event is a batch in truth.
+	hasBatch bool
 }
 
 // refuse gives the item a reason, unless it has one.

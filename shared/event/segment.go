@@ -52,11 +52,17 @@ func (b *Batch) segment(s *scanner, t Type) error {
 		}
 		return &Error{BadShape, "the body must be a JSON object"}
 	}
-	isBatch := t == Type_TYPE_UNSPECIFIED
-	batched := false
-	if !isBatch {
+	isBatch, batched := t == Type_TYPE_UNSPECIFIED, false
+	if from := s.i; !isBatch {
 		b.decode(s, t)
-	} else if batched = b.envelope(s); s.err == nil && len(b.Items) > MaxEvents {
+		if isBatch = b.Items[0].hasBatch && s.err == nil; isBatch { // A batch sent to the wrong path.
+			b.Items, s.i = b.Items[:0], from
+		}
+	}
+	if isBatch {
+		batched = b.envelope(s)
+	}
+	if s.err == nil && len(b.Items) > MaxEvents {
 		return &Error{TooManyEvents, "a batch may hold 2,500 events"}
 	}
 	if s.space(); s.err == nil && s.i < len(s.b) {
@@ -179,6 +185,8 @@ func (b *Batch) decode(s *scanner, t Type) {
 			e.Traits = it.object("traits", v)
 		case "integrations":
 			e.Integrations = object(v)
+		case "batch":
+			it.hasBatch = v[0] == '['
 		case "writeKey":
 			if b.WriteKey == "" {
 				b.WriteKey = it.text("writeKey", v)

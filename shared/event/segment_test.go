@@ -157,6 +157,16 @@ func TestSegmentPathTypeWins(t *testing.T) {
 	}
 }
 
+func TestSegmentBatchOnTheWrongPath(t *testing.T) {
+	b := decode(t, `{"batch":[{"type":"page","userId":"u"},{"type":"track","userId":"u","event":"e","batch":[1]}],"writeKey":"k"}`, Type_TYPE_TRACK)
+	if len(b.Items) != 2 || b.Items[0].Event.Type != Type_TYPE_PAGE || b.Items[1].Reason != "" || b.WriteKey != "k" {
+		t.Errorf("%+v", b.Items)
+	}
+	if it := one(t, `{"batch":"x","userId":"u"}`, Type_TYPE_PAGE); it.Reason != "" {
+		t.Error(it.Reason)
+	}
+}
+
 // The SDK's note of the time yields to the one its caller gave.
 func TestSegmentTimestampBeforeOriginal(t *testing.T) {
 	for _, order := range []string{`"timestamp":"2026-03-01T10:00:00Z","originalTimestamp":"2026-03-01T11:00:00Z"`, `"originalTimestamp":"2026-03-01T11:00:00Z","timestamp":"2026-03-01T10:00:00Z"`} {
