@@ -91,12 +91,10 @@ func (s *Store) Load(ctx context.Context, keys []profile.Key) ([]*profile.Fragme
 }
 
 func fragment(k profile.Key, version uint64, data []byte) (*profile.Fragment, error) {
-	f := profile.NewFragment(k)
-	f.Version = version
-	if err := f.State.UnmarshalVT(data); err != nil {
-		return nil, fmt.Errorf("load fragment %s: %w", k, err)
+	if version == 0 {
+		return profile.NewFragment(k), nil
 	}
-	return f, nil
+	return profile.Decode(k, version, data) // data is never written to
 }
 
 // image returns a fragment's stored form.
@@ -191,9 +189,9 @@ func (s *Store) Save(ctx context.Context, fragments []*profile.Fragment) error {
 	}
 	var conflict []int
 	for i, f := range fragments {
-		data, err := f.State.MarshalVT()
+		data, err := f.Encode()
 		if err != nil {
-			return fmt.Errorf("save fragment %s: %w", f.Key, err)
+			return fmt.Errorf("save: %w", err)
 		}
 		saved := false
 		sh := s.shard(f.Key)

@@ -23,7 +23,7 @@ const (
 	// WindowCount is how many message ids the dedupe window holds at least before
 	// it evicts one early: more than the largest redelivery one key can see, a
 	// whole batch of 2,500 events.
-	WindowCount = 4096
+	WindowCount = 2560
 	// WindowAge is how long a message id stays in the dedupe window.
 	WindowAge = 24 * time.Hour
 
@@ -89,21 +89,20 @@ func (fo *Folder) Fold(f *Fragment, r *event.Record) Tally {
 		return Tally{Suppressed: len(r.Events)}
 	}
 	var t Tally
-	before := len(s.Seen)
+	before := s.seenCount()
 	s.Form = Form
 	s.ReceivedUntil = max(s.ReceivedUntil, r.ReceivedAt)
 	for _, e := range r.Events {
 		at := StampOf(e)
-		if i := f.window.find(s.Seen, at.Id); i >= 0 {
-			if i < before && s.SeenAt[i] == r.ReceivedAt {
+		if i := f.window.find(s, at.Id); i >= 0 {
+			if i < before && s.receipt(i) == uint32(r.ReceivedAt) {
 				t.Redelivered++
 			} else {
 				t.Duplicate++
 			}
 			continue
 		}
-		s.Seen = append(s.Seen, at.Id)
-		s.SeenAt = append(s.SeenAt, r.ReceivedAt)
+		s.see(at.Id, r.ReceivedAt)
 		fo.add(s, e, at)
 		t.Scored++
 	}

@@ -58,10 +58,10 @@ type State struct {
 	FirstTouch *Touch  `protobuf:"bytes,15,opt,name=first_touch,json=firstTouch,proto3" json:"first_touch,omitempty"`
 	LastTouch  *Touch  `protobuf:"bytes,16,opt,name=last_touch,json=lastTouch,proto3" json:"last_touch,omitempty"`
 	Group      *TextAt `protobuf:"bytes,17,opt,name=group,proto3" json:"group,omitempty"`
-	// The dedupe window, oldest receipt first: hashes of message ids, and the
-	// receipt of each in Unix milliseconds.
-	Seen   []uint64 `protobuf:"fixed64,20,rep,packed,name=seen,proto3" json:"seen,omitempty"`
-	SeenAt []int64  `protobuf:"varint,21,rep,packed,name=seen_at,json=seenAt,proto3" json:"seen_at,omitempty"`
+	// The dedupe window, oldest receipt first, in blocks of 128 entries, the last
+	// one shorter. An entry is the hash of a message id (8 bytes) and the low half
+	// of its receipt in Unix milliseconds (4 bytes), little-endian.
+	Seen [][]byte `protobuf:"bytes,20,rep,name=seen,proto3" json:"seen,omitempty"`
 	// By segment.
 	Memberships []*Membership `protobuf:"bytes,22,rep,name=memberships,proto3" json:"memberships,omitempty"`
 	// Transitions decided and not yet known to be published.
@@ -219,16 +219,9 @@ func (x *State) GetGroup() *TextAt {
 	return nil
 }
 
-func (x *State) GetSeen() []uint64 {
+func (x *State) GetSeen() [][]byte {
 	if x != nil {
 		return x.Seen
-	}
-	return nil
-}
-
-func (x *State) GetSeenAt() []int64 {
-	if x != nil {
-		return x.SeenAt
 	}
 	return nil
 }
@@ -1195,7 +1188,7 @@ var File_shared_profile_fragment_proto protoreflect.FileDescriptor
 
 const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\n" +
-	"\x1dshared/profile/fragment.proto\x12\x0fhito.profile.v1\x1a\x18shared/event/event.proto\"\xf5\x06\n" +
+	"\x1dshared/profile/fragment.proto\x12\x0fhito.profile.v1\x1a\x18shared/event/event.proto\"\xdc\x06\n" +
 	"\x05State\x12\x12\n" +
 	"\x04form\x18\x01 \x01(\rR\x04form\x12\x1b\n" +
 	"\terased_at\x18\x02 \x01(\x03R\berasedAt\x12%\n" +
@@ -1218,8 +1211,7 @@ const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\n" +
 	"last_touch\x18\x10 \x01(\v2\x16.hito.profile.v1.TouchR\tlastTouch\x12-\n" +
 	"\x05group\x18\x11 \x01(\v2\x17.hito.profile.v1.TextAtR\x05group\x12\x12\n" +
-	"\x04seen\x18\x14 \x03(\x06R\x04seen\x12\x17\n" +
-	"\aseen_at\x18\x15 \x03(\x03R\x06seenAt\x12=\n" +
+	"\x04seen\x18\x14 \x03(\fR\x04seen\x12=\n" +
 	"\vmemberships\x18\x16 \x03(\v2\x1b.hito.profile.v1.MembershipR\vmemberships\x123\n" +
 	"\x06outbox\x18\x17 \x03(\v2\x1b.hito.profile.v1.TransitionR\x06outbox\"+\n" +
 	"\x05Stamp\x12\x12\n" +

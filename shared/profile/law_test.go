@@ -101,7 +101,7 @@ func fold(f *Fragment, records ...*event.Record) Tally {
 // observed is everything a reader can see of a fragment, exact to the last digit.
 func observed(f *Fragment) string {
 	s := f.State.CloneVT()
-	s.Seen, s.SeenAt, s.Memberships, s.Outbox = nil, nil, nil, nil
+	s.Seen, s.Memberships, s.Outbox = nil, nil, nil
 	for _, c := range s.Claims { // kept to spare writes, read by nobody
 		if _, user := f.Key.User(); user {
 			c.First = nil

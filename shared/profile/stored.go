@@ -19,11 +19,11 @@ func Decode(key Key, version uint64, data []byte) (*Fragment, error) {
 	if err := s.UnmarshalVTUnsafe(data); err != nil {
 		return nil, fmt.Errorf("decode fragment %s: %w", key, err)
 	}
-	switch {
-	case s.Form == 0 || s.Form > Form:
+	if s.Form == 0 || s.Form > Form {
 		return nil, fmt.Errorf("decode fragment %s: stored form %d, this build reads up to %d: deploy readers before writers", key, s.Form, Form)
-	case len(s.Seen) != len(s.SeenAt):
-		return nil, fmt.Errorf("decode fragment %s: %d ids in the dedupe window with %d times", key, len(s.Seen), len(s.SeenAt))
+	}
+	if err := s.checkSeen(); err != nil {
+		return nil, fmt.Errorf("decode fragment %s: %w", key, err)
 	}
 	return &Fragment{Key: key, Version: version, State: s}, nil
 }

@@ -84,7 +84,8 @@ func TestDecodeRefusesWhatItCannotRead(t *testing.T) {
 	for name, s := range map[string]*State{
 		"form 0":       {},
 		"form 2":       {Form: Form + 1},
-		"1 ids":        {Form: Form, Seen: []uint64{1}},
+		"has 11 bytes": {Form: Form, Seen: [][]byte{make([]byte, 11)}},
+		"has 12 bytes": {Form: Form, Seen: [][]byte{make([]byte, 12), make([]byte, 12)}},
 		"reads up to ": {Form: 99},
 	} {
 		data, err := s.MarshalVT()

@@ -40,11 +40,12 @@ func TestWindowIsBoundedAndEarlyEvictionsAreCounted(t *testing.T) {
 	for i := range 20 {
 		total = total.Plus(fold(f, many(fmt.Sprint("b", i, "-"), 1000, lawEpoch+int64(i))))
 	}
-	if n := len(f.State.Seen); n > WindowCount+WindowCount/7 {
+	n := f.State.seenCount()
+	if n < WindowCount || n >= WindowCount+blockEntries {
 		t.Fatalf("%d ids in the window", n)
 	}
-	if total.Evicted+len(f.State.Seen) != 20_000 {
-		t.Fatalf("%d evictions counted, %d ids left of 20,000", total.Evicted, len(f.State.Seen))
+	if total.Evicted+n != 20_000 {
+		t.Fatalf("%d evictions counted, %d ids left of 20,000", total.Evicted, n)
 	}
 }
 
@@ -55,26 +56,48 @@ func TestWindowForgetsAfterADay(t *testing.T) {
 		t.Fatalf("%+v", tally)
 	}
 	if f.Reflects("b0") || !f.Reflects("later0") {
-		t.Fatalf("window holds %d ids", len(f.State.Seen))
+		t.Fatalf("window holds %d ids", f.State.seenCount())
 	}
 }
 
 func TestWindowFindsWhatLookingFinds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var w window
-		seen := rapid.SliceOfNDistinct(rapid.Uint64Range(0, 500), 0, 200, rapid.ID).Draw(t, "seen")
-		for range 200 {
-			if len(seen) > 10 && rapid.IntRange(0, 20).Draw(t, "evict") == 0 {
-				seen = seen[5:]
-				w.moved()
+		f := newTestFragment()
+		var seen []uint64
+		for range 600 {
+			if rapid.IntRange(0, 100).Draw(t, "evict") == 0 && len(f.State.Seen) > 1 {
+				f.State.Seen = f.State.Seen[1:]
+				seen = seen[blockEntries:]
+				f.window.moved()
 			}
-			id := rapid.Uint64Range(0, 500).Draw(t, "id")
-			if got, want := w.find(seen, id), slices.Index(seen, id); got != want {
+			id := rapid.Uint64Range(0, 900).Draw(t, "id") * 0x9e3779b97f4a7c15
+			if got, want := f.window.find(f.State, id), slices.Index(seen, id); got != want {
 				t.Fatalf("found %d at %d, want %d", id, got, want)
 			}
 			if !slices.Contains(seen, id) {
 				seen = append(seen, id)
+				f.State.see(id, lawEpoch)
 			}
 		}
 	})
+}
+
+// TestWindowDoesNotWriteIntoWhatItWasDecodedFrom: stores keep these bytes.
+func TestWindowDoesNotWriteIntoWhatItWasDecodedFrom(t *testing.T) {
+	f := newTestFragment()
+	fold(f, many("b", 5, lawEpoch))
+	f.State.Memberships = []*Membership{{Segment: "follows the window in memory", Changes: 1}}
+	data, err := f.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := slices.Clone(data)
+	g, err := Decode(f.Key, 1, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fold(g, many("c", 500, lawEpoch+1))
+	if !slices.Equal(before, data) {
+		t.Fatal("the stored bytes changed")
+	}
 }

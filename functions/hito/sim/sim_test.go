@@ -332,7 +332,7 @@ func (r *replica) verifyTransitions() error {
 
 func observed(f *profile.Fragment) string {
 	s := f.State.CloneVT()
-	s.Form, s.Seen, s.SeenAt, s.Memberships, s.Outbox, s.ReceivedUntil = 0, nil, nil, nil, nil, 0
+	s.Form, s.Seen, s.Memberships, s.Outbox, s.ReceivedUntil = 0, nil, nil, nil, 0
 	s.Agent, s.Geo = nil, nil // of the request, not of the event
 	for _, c := range s.Claims {
 		c.Absorbed = false

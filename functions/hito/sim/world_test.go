@@ -211,10 +211,12 @@ const (
 func (w *world) mutate(s *profile.State) {
 	switch w.mutant {
 	case noDedupe:
-		s.Seen, s.SeenAt = nil, nil
+		s.Seen = nil
 	case smallWindow:
-		n := max(0, len(s.Seen)-2)
-		s.Seen, s.SeenAt = s.Seen[n:], s.SeenAt[n:]
+		if n := len(s.Seen); n > 0 { // two entries of 12 bytes
+			last := s.Seen[n-1]
+			s.Seen = [][]byte{last[max(0, len(last)-24):]}
+		}
 	case outboxNotStored:
 		s.Outbox = nil
 	}

@@ -122,7 +122,7 @@ func (s suite) saveAndLoad(t *testing.T) {
 	fs := load(t, st, key("a:1"), key("a:2"), key("a:3"))
 	fs[0].State.Events, fs[2].State.Events = 1, 3
 	fs[2].State.Names = []*profile.NameCount{{Name: "page", Count: 3}}
-	fs[2].State.Seen = []uint64{1, 1 << 63}
+	fs[2].State.FirstSeen, fs[2].State.LastSeen = -1, 1<<62
 	save(t, st, fs[0], fs[2])
 	got := load(t, st, key("a:3"), key("a:2"), key("a:1"))
 	if !proto.Equal(got[0].State, fs[2].State) || !proto.Equal(got[2].State, fs[0].State) {
@@ -341,8 +341,8 @@ func (s suite) emptyState(t *testing.T) {
 	f.State = &profile.State{}
 	save(t, st, f)
 	got := load(t, st, key("u:1"))[0]
-	if got.Version != 2 || got.State.SizeVT() != 0 {
-		t.Errorf("version %d with state %v, want 2 and empty", got.Version, got.State)
+	if got.Version != 2 || !proto.Equal(got.State, &profile.State{Form: profile.Form}) {
+		t.Errorf("version %d with state %v, want 2 and nothing but the form", got.Version, got.State)
 	}
 }
 
