@@ -20,13 +20,14 @@ const MaxFile = 256 << 10
 
 // Problem is one thing wrong with a document.
 type Problem struct {
-	File string
+	File string `json:"file"`
 	// Line and Column count characters from 1; 0 when the whole file is meant.
-	Line, Column int
+	Line   int `json:"line"`
+	Column int `json:"column"`
 	// Expr is the expression the problem is in, empty when it is in none.
-	Expr string
+	Expr string `json:"expression,omitempty"`
 	// Msg says what is wrong and, where it can, what to do.
-	Msg string
+	Msg string `json:"message"`
 }
 
 func (p Problem) String() string {
@@ -61,7 +62,7 @@ func (p Problems) Error() string {
 // Document is a YAML mapping read strictly: what it does not expect becomes a
 // Problem with its place in the file.
 type Document struct {
-	File string
+	File string `json:"file"`
 	// Root is the document's top mapping, nil when there is none.
 	Root     *yaml.Node
 	lines    []string

@@ -206,6 +206,7 @@ func TestRunLogsWithoutKeys(t *testing.T) {
 		synctest.Wait()
 		keys.set("a: {write: [topsecret]}\nb: {secret: [topsecret, topsecret]}")
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
 			t.Errorf("%d log lines, want 1:\n%s", n, log.String())
 		}
@@ -214,6 +215,7 @@ func TestRunLogsWithoutKeys(t *testing.T) {
 		}
 		keys.set("a: {write: [fresh]}")
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if _, ok := r.ByWriteKey("fresh"); !ok {
 			t.Error("new keys take no effect")
 		}

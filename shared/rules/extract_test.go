@@ -3,6 +3,7 @@ package rules
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -41,14 +42,15 @@ func TestExtractIsDeterministic(t *testing.T) {
 	value := rapid.OneOf(rapid.StringMatching(`-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,12})?(e[0-9]{1,3})?`),
 		rapid.SampledFrom([]string{`"b"`, `"12.5"`, `true`, `null`, `{}`, `[]`, `[1,{"a":1}]`, `{"a":1}`, `{"a":{"b":2}}`, `{"\u0061":1,"a":2}`, `"\ud800"`}))
 	object := rapid.Custom(func(t *rapid.T) string {
-		s := "{"
+		var s strings.Builder
+		s.WriteString("{")
 		for i, key := range rapid.SliceOfN(rapid.SampledFrom([]string{"a", "o", "l", "b", `\u0061`}), 0, 5).Draw(t, "keys") {
 			if i > 0 {
-				s += ","
+				s.WriteString(",")
 			}
-			s += `"` + key + `":` + value.Draw(t, "value")
+			s.WriteString(`"` + key + `":` + value.Draw(t, "value"))
 		}
-		return s + "}"
+		return s.String() + "}"
 	})
 	used := parse(t, extractFile)
 	rapid.Check(t, func(t *rapid.T) {

@@ -3,6 +3,7 @@ package rules
 import (
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -188,10 +189,8 @@ func traitValue(b []byte) ref.Val {
 
 // plainString reports whether a JSON string's text is what stands between its quotes.
 func plainString(b []byte) bool {
-	for _, c := range b {
-		if c == '\\' {
-			return false
-		}
+	if slices.Contains(b, '\\') {
+		return false
 	}
 	return len(b) >= 2
 }

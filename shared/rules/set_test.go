@@ -1,0 +1,99 @@
+package rules
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hitolayer/hito/shared/project"
+)
+
+// page is a project.Source in memory.
+type page struct {
+	mu  sync.Mutex
+	now string
+}
+
+func (s *page) set(now string) { s.mu.Lock(); defer s.mu.Unlock(); s.now = now }
+
+func (s *page) Fetch(_ context.Context, tag string) ([]byte, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now == tag {
+		return nil, tag, nil
+	}
+	return []byte(s.now), s.now, nil
+}
+
+func TestSetFollowsTheFile(t *testing.T) {
+	set := new(Set)
+	file, keys := &page{}, &page{}
+	keys.set("shop: {write: [w]}")
+	file.set("segments: {everybody: events.total > 0}")
+	registry := &project.Registry{Keys: keys, File: func(string) project.Source { return file }, OnFile: set.Load}
+	if set.Get("shop") == nil || len(set.Get("shop").SegmentNames()) != 0 {
+		t.Error("a project without a file has rules")
+	}
+	if err := registry.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first := set.Get("shop")
+	if got := first.SegmentNames(); fmt.Sprint(got) != "[everybody]" {
+		t.Fatalf("segments are %v", got)
+	}
+	file.set("segments: {everybody: events.totl > 0}")
+	err := registry.Refresh(t.Context())
+	if want := "project shop: shop.yaml:1:30: events.totl > 0: there is no field of events \"totl\""; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("error is %v, want %s", err, want)
+	}
+	if set.Get("shop") != first {
+		t.Error("a bad file was put in service")
+	}
+	file.set("settings: {ip: keep}\nsegments: {anybody: events.total > 0}")
+	if err := registry.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := set.Get("shop").SegmentNames(); fmt.Sprint(got) != "[anybody]" {
+		t.Errorf("segments are %v", got)
+	}
+	if set.Get("shop").Settings().IP != project.Keep {
+		t.Error("the settings are the old ones")
+	}
+}
+
+func TestRulesServeManyWhileTheyChange(t *testing.T) {
+	var trips sync.Map
+	set := &Set{OnTrip: func(project string, p Problem) {
+		if _, again := trips.LoadOrStore(p.Line, true); again && p.Line < 3 {
+			t.Errorf("told twice: %v", p)
+		}
+	}}
+	const file = "segments:\n  bad: |\n    " + explosive + "\n  good: has(traits.plan) && traits.tags.exists(t, t == 'a')\n"
+	if err := set.Load("p", []byte(file)); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 100 {
+				r := set.Get("p")
+				p := expressionPerson(r)
+				for _, s := range r.Standings(p, epoch, nil) {
+					if s.Segment != "good" || !s.In {
+						t.Errorf("standing is %+v", s)
+					}
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 20 {
+			if err := set.Load("p", []byte(file)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Wait()
+}
