@@ -18,6 +18,9 @@ func open(t testing.TB, o Options) *DB {
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
+	if o.Log == nil {
+		o.Log = quiet
+	}
 	db, err := Open(o)
 	if err != nil {
 		t.Fatal(err)

@@ -115,7 +115,7 @@ func TestKill(t *testing.T) {
 			t.Error("nothing was acknowledged before the kill")
 		}
 	}
-	p, err := newPipeline(open(t, Options{Dir: dir, Log: quiet}))
+	p, err := newPipeline(open(t, Options{Dir: dir}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,12 @@ func (c *consumer) batch(items []item) error {
 	}
 	t := &tx{db: db, consumer: c}
 	if err := c.deliver(t.context(db.work), t, items); err != nil {
+		if c.options.Checkpointed {
+			// The fragments it saved stay saved, so what it published and booked with
+			// them must stay too; only the cursor does not move.
+			t.consumer = nil
+			return errors.Join(err, db.hold(t))
+		}
 		return err
 	}
 	t.cursor = c.after(items, t)
@@ -50,7 +56,7 @@ func (c *consumer) deliver(ctx context.Context, t *tx, items []item) error {
 	if err == nil {
 		return nil
 	}
-	if failures, ok := errors.AsType[stream.Failures](err); ok {
+	if failures, ok := err.(stream.Failures); ok { // a wrapped one speaks of another batch
 		for _, f := range failures {
 			if f.Index < 0 || f.Index >= len(items) {
 				return fmt.Errorf("the handler names record %d of %d: %w", f.Index, len(items), err)
@@ -62,7 +68,9 @@ func (c *consumer) deliver(ctx context.Context, t *tx, items []item) error {
 	if _, ok := errors.AsType[*panicError](err); !ok {
 		return err
 	}
-	t.rollback(before)
+	if !c.options.Checkpointed {
+		t.rollback(before)
+	}
 	if len(items) == 1 {
 		items[0].failure = err
 		return nil

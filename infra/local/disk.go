@@ -195,10 +195,16 @@ type file struct {
 }
 
 // keepBytes bounds the memory for a file's unsynced end.
-const keepBytes = 8 << 20
+const keepBytes = 4 << 20
+
+// ends hands the memory of a closed log's end to the next log.
+var ends = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}
 
 func (f *file) Write(p []byte) (int, error) {
 	if f.keep {
+		if f.end == nil {
+			f.end = *ends.Get().(*[]byte)
+		}
 		f.end = append(f.end, p...)
 	}
 	done := 0
@@ -211,6 +217,15 @@ func (f *file) Write(p []byte) (int, error) {
 		err = f.SyncData()
 	}
 	return done, err
+}
+
+func (f *file) Close() error {
+	if end := f.end; end != nil {
+		f.end = nil
+		end = end[:0]
+		ends.Put(&end)
+	}
+	return f.File.Close()
 }
 
 func (f *file) Sync() error     { return f.sync(f.File.Sync) }
@@ -243,9 +258,6 @@ func (f *file) sync(sync func() error) error {
 	}
 	if err == nil && f.keep {
 		f.synced += int64(len(f.end))
-		if cap(f.end) > keepBytes/4 {
-			f.end = nil
-		}
 		f.end = f.end[:0]
 	}
 	return err

@@ -28,7 +28,7 @@ func TestFullFileSystem(t *testing.T) {
 			t.Errorf("unmount: %v", err)
 		}
 	})
-	db := open(t, Options{Dir: filepath.Join(mount, "data"), Log: quiet})
+	db := open(t, Options{Dir: filepath.Join(mount, "data")})
 	s := openStream(t, db, "raw", StreamOptions{BooksAccepted: true})
 	var handled atomic.Int64
 	if err := s.Subscribe("g", func(_ context.Context, rs []stream.Record) error {

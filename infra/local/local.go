@@ -182,7 +182,7 @@ func (db *DB) tuning() *pebble.Options {
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
 		CacheSize:                   32 << 20,
 		MemTableSize:                64 << 20,
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: 3,
 		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       64,
 		LBaseMaxBytes:               256 << 20,

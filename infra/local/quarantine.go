@@ -43,9 +43,6 @@ func (q *Quarantine) Put(ctx context.Context, entries []quarantine.Entry) error 
 	return nil
 }
 
-// ErrCursor is what List answers to a cursor that it never returned.
-var ErrCursor = errors.New("local: not a cursor of this list")
-
 // List returns up to limit entries, newest first.
 func (q *Quarantine) List(_ context.Context, project, cursor string, limit int) ([]quarantine.Entry, string, error) {
 	lower := prefix(entryKind, project)
@@ -54,7 +51,7 @@ func (q *Quarantine) List(_ context.Context, project, cursor string, limit int) 
 	if cursor != "" {
 		at, err := base64.RawURLEncoding.DecodeString(cursor)
 		if err != nil || len(at) < 8 {
-			return nil, "", ErrCursor
+			return nil, "", quarantine.ErrCursor
 		}
 		lower = append(append(lower, at...), 0)
 	}
