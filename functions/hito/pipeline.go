@@ -73,7 +73,7 @@ func openPipeline(ctx context.Context, c config.Server, log *slog.Logger) (*pipe
 		}
 	}
 	var err error
-	if p.db, err = local.Open(local.Options{Dir: c.Data, CacheBytes: int64(c.Memory) / 3, Log: log}); err != nil {
+	if p.db, err = local.Open(local.Options{Dir: c.Data, CacheBytes: int64(c.Memory) / 4, Log: log}); err != nil {
 		return nil, err
 	}
 	if err := p.wire(c, log); err != nil {
@@ -124,7 +124,7 @@ func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 // scoreAndShow scores a batch and shows the console what was scored.
 func (p *pipeline) scoreAndShow(ctx context.Context, records []stream.Record) error {
 	err := p.score.Handle(ctx, records)
-	failures, named := errors.AsType[stream.Failures](err)
+	failures, named := err.(stream.Failures)
 	if err != nil && !named {
 		return err
 	}
