@@ -348,6 +348,8 @@ func TestOpenAPIAnswers(t *testing.T) {
 			check(o, target+"?by=hour", "400")
 		case "/v1/quarantine":
 			check(o, target+"?limit=0", "400")
+			check(o, target+"?cursor=nonsense", "400")
+			check(o, target+"?limit=1", "200")
 		case "/v1/track":
 			o.body = []any{7}
 			check(o, target, "400")

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -19,7 +20,6 @@ const (
 
 	defaultLimit = 50 // quarantined events per page
 	maxLimit     = 500
-	maxCursor    = 1024 // bytes
 )
 
 // Minute is one minute of a project's ledger.
@@ -116,12 +116,11 @@ func (h *Handler) getQuarantine(w http.ResponseWriter, r *http.Request, p *proje
 		}
 		limit = n
 	}
-	cursor := query.Get("cursor")
-	if len(cursor) > maxCursor {
+	entries, next, err := h.Quarantine.List(r.Context(), p.Name, query.Get("cursor"), limit)
+	if errors.Is(err, quarantine.ErrCursor) {
 		Refuse(w, http.StatusBadRequest, "invalid_cursor", "cursor must be the next of an earlier answer")
 		return
 	}
-	entries, next, err := h.Quarantine.List(r.Context(), p.Name, cursor, limit)
 	if err != nil {
 		h.unavailable(w, r, fmt.Errorf("quarantine: %w", err))
 		return

@@ -5,11 +5,13 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/hitolayer/hito/shared/event"
+	"github.com/hitolayer/hito/shared/rules"
 )
 
 func TestProfile(t *testing.T) {
@@ -48,6 +50,38 @@ func TestProfile(t *testing.T) {
 		if got := w.Header().Get("Content-Type"); got != "application/json" {
 			t.Errorf("%s: Content-Type %q", target, got)
 		}
+	}
+}
+
+func TestProfileHasWhatTheRulesSay(t *testing.T) {
+	r, err := rules.Parse("shop.yaml", []byte(`
+metrics:
+  seen: {kind: count, event: Seen}
+  last_color: {kind: last, event: Seen, value: properties.color}
+scores:
+  interest: {expression: metrics.seen * 2.5}
+segments:
+  warm: scores.interest > 2.0
+  known: has(traits.email)
+  cold: metrics.seen == 0
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, s := newHandler()
+	h.Rules = func(project string) *rules.Rules {
+		if project != "shop" {
+			t.Errorf("asked for the rules of %s", project)
+		}
+		return r
+	}
+	s.metrics = r
+	e := track("u1", "", "m1", "Seen", time.Minute)
+	e.Properties = []byte(`{"color":"red"}`)
+	s.add("shop", e)
+	w := ask(t, h, "GET", "/v1/profiles/user_id:u1")
+	if want := `"metrics":{"last_color":"red","seen":1},"scores":{"interest":2.5},"segments":["warm"],`; !strings.Contains(w.Body.String(), want) {
+		t.Errorf("%s lacks %s", w.Body, want)
 	}
 }
 

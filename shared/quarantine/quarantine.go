@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 )
 
 // Stage is where an event was found unfit.
@@ -53,9 +54,13 @@ type Sink interface {
 	Put(ctx context.Context, entries []Entry) error
 }
 
+// ErrCursor is what List answers to a cursor that it never returned.
+var ErrCursor = errors.New("quarantine: not a cursor of this list")
+
 // Reader reads a project's entries.
 type Reader interface {
 	// List returns up to limit entries, newest first, starting after the page
-	// that returned cursor; empty begins. An empty next ends.
+	// that returned cursor; empty begins. An empty next ends. The error of a
+	// cursor that List never returned is, or wraps, ErrCursor.
 	List(ctx context.Context, project, cursor string, limit int) (entries []Entry, next string, err error)
 }

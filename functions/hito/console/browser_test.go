@@ -40,7 +40,7 @@ func (s *site) stock(t *testing.T) {
 			e.Type, e.Name = event.Type_TYPE_PAGE, ""
 		case 1:
 			e.Type, e.Name = event.Type_TYPE_IDENTIFY, ""
-			e.Traits = []byte(fmt.Sprintf(`{"email":"ada%d@example.com","name":"Ada Lovelace","plan":"pro","age":36,"address":{"city":"Tokyo"}}`, user))
+			e.Traits = fmt.Appendf(nil, `{"email":"ada%d@example.com","name":"Ada Lovelace","plan":"pro","age":36,"address":{"city":"Tokyo"}}`, user)
 		}
 		if user%2 == 0 {
 			e.UserId = fmt.Sprint("customer-", 1000+user)
