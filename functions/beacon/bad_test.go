@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hitolayer/hito/shared/event"
 )
@@ -311,4 +313,23 @@ func FuzzBody(f *testing.F) {
 		}
 		c.events(t)
 	})
+}
+
+// A disk that is full, perhaps with the log on it, fails every request.
+func TestFailuresAreLoggedOnceASecond(t *testing.T) {
+	var log bytes.Buffer
+	c := &capture{fail: errors.New("no space left on device")}
+	h := c.handler()
+	h.Log = slog.New(slog.NewTextHandler(&log, nil))
+	now := received
+	h.Now = func() time.Time { return now }
+	for range 3 {
+		for range 10 {
+			do(h, "POST", "/v1/page", `{"userId":"u"}`, "Authorization", basic)
+		}
+		now = now.Add(time.Second)
+	}
+	if n := strings.Count(log.String(), "no space left"); n != 3 {
+		t.Errorf("%d lines:\n%s", n, log.String())
+	}
 }
