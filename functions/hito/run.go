@@ -150,11 +150,15 @@ func writeNew(path string, data []byte) error {
 	return os.Remove(temporary)
 }
 
+// engineMemory is what the engine holds outside Go's heap: its memtables, and a
+// small cache of blocks.
+const engineMemory = 160 << 20
+
 // tuneMemory makes the garbage collector rare while memory is plenty, and
 // eager near the limit. GOGC and GOMEMLIMIT, when set, stand.
 func tuneMemory(limit int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(limit)
+		debug.SetMemoryLimit(max(limit-engineMemory, limit/2))
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200)
