@@ -3,6 +3,7 @@ package beacon
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -13,7 +14,8 @@ import (
 // Grouping by hash must do what the obvious way does.
 func TestGroupingIsTheObvious(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		body := `{"batch":[{"type":"page","userId":"first","messageId":"first"}`
+		var body strings.Builder
+		body.WriteString(`{"batch":[{"type":"page","userId":"first","messageId":"first"}`)
 		keys, order := []string{"u:first"}, map[string][]string{"u:first": {"first"}}
 		seen := map[string]bool{"u:first first": true}
 		repeated, unfit := 0, 0
@@ -21,7 +23,7 @@ func TestGroupingIsTheObvious(t *testing.T) {
 			visitor := rapid.IntRange(0, 12).Draw(t, "visitor")
 			id := fmt.Sprintf("m%d", rapid.IntRange(0, 40).Draw(t, "id"))
 			if visitor == 0 {
-				body += fmt.Sprintf(`,{"type":"page","messageId":"%s-%d"}`, id, i)
+				fmt.Fprintf(&body, `,{"type":"page","messageId":"%s-%d"}`, id, i)
 				unfit++
 				continue
 			}
@@ -29,7 +31,7 @@ func TestGroupingIsTheObvious(t *testing.T) {
 			if visitor%2 == 0 {
 				field, key = "anonymousId", fmt.Sprintf("a:v%d", visitor)
 			}
-			body += fmt.Sprintf(`,{"type":"page","%s":"v%d","messageId":"%s"}`, field, visitor, id)
+			fmt.Fprintf(&body, `,{"type":"page","%s":"v%d","messageId":"%s"}`, field, visitor, id)
 			if order[key] == nil {
 				keys = append(keys, key)
 			}
@@ -40,7 +42,7 @@ func TestGroupingIsTheObvious(t *testing.T) {
 			seen[key+" "+id] = true
 		}
 		c := new(capture)
-		if res := do(c.handler(), "POST", "/v1/batch", body+`]}`, "Authorization", basic); res.StatusCode != 200 {
+		if res := do(c.handler(), "POST", "/v1/batch", body.String()+`]}`, "Authorization", basic); res.StatusCode != 200 {
 			t.Fatal(res.StatusCode)
 		}
 		var gotKeys []string
