@@ -175,6 +175,31 @@ func TestConsoleRefusesAWrongKey(t *testing.T) {
 	page.until(`document.getElementById("state").textContent === "live"`)
 }
 
+func TestConsoleComesBackAfterABreak(t *testing.T) {
+	b := startBrowser(t)
+	s := startSite(t)
+	s.stock(t)
+	page := b.open(s.url+"/#key=shop-secret", 1000, 800)
+	page.until(`document.querySelectorAll("#events .event").length === 62`)
+	s.cut()
+	page.until(`document.getElementById("state").textContent.includes("trying again")`)
+	page.until(`document.getElementById("state").textContent === "live"`)
+	s.give(t, "shop", time.Now().UnixMilli(), said("after"))
+	page.until(`document.querySelectorAll("#events .event").length === 63`)
+
+	// While paused the list stands still and says how much it misses.
+	page.eval(`document.getElementById("pause").click()`)
+	for i := range 3 {
+		s.give(t, "shop", time.Now().UnixMilli(), said(fmt.Sprint("later", i)))
+	}
+	page.until(`document.getElementById("pause").textContent === "Resume (3)"`)
+	if got := page.eval(`document.querySelectorAll("#events .event").length`); got != "63" {
+		t.Errorf("%s events while paused, want 63", got)
+	}
+	page.eval(`document.getElementById("pause").click()`)
+	page.until(`document.getElementById("pause").textContent === "Pause" && document.querySelectorAll("#events .event").length === 66`)
+}
+
 func TestConsoleFitsEveryScreen(t *testing.T) {
 	b := startBrowser(t)
 	s := startSite(t)

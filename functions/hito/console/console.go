@@ -3,15 +3,14 @@
 package console
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"net/http"
 	"path"
 	"strings"
 	"time"
-
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 
 	"github.com/hitolayer/hito/functions/profile"
 )

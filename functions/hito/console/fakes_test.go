@@ -24,6 +24,8 @@ type site struct {
 	hub   *Hub
 	stats *Stats
 	url   string
+	// cut breaks every connection.
+	cut func()
 
 	mu        sync.Mutex
 	fragments map[domain.Key]*domain.Fragment
@@ -51,7 +53,7 @@ func startSite(t *testing.T) *site {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
-	s.url = server.URL
+	s.url, s.cut = server.URL, server.CloseClientConnections
 	return s
 }
 

@@ -1,14 +1,13 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"testing"
 	"time"
-
-	"context"
 
 	"github.com/hitolayer/hito/shared/ledger"
 	"github.com/hitolayer/hito/shared/telemetry"

@@ -6,7 +6,8 @@ const keepEvents = 200, keepPeople = 50;
 
 let events = []; // newest first
 const people = new Map(); // by id, the latest seen last
-let paused = false, missed = 0, dropped = 0, drawn = false;
+let frozen = null; // what is shown while paused
+let missed = 0, dropped = 0, drawn = false;
 
 // visitor is whom an event is of, as the read side addresses people.
 const visitor = (e) => (e.userId ? "user_id:" + e.userId : "anonymous_id:" + e.anonymousId);
@@ -24,13 +25,9 @@ export function take(line) {
   people.delete(id);
   people.set(id, { id, at: line.timestamp, count: (known?.count ?? 0) + 1, enriched: line.enriched ?? known?.enriched });
   if (people.size > keepPeople) people.delete(people.keys().next().value);
-  if (paused) {
-    missed++;
-    byId("pause").textContent = `Resume (${count(missed)})`;
-    return;
-  }
   events.unshift(line);
   events.length = Math.min(events.length, keepEvents);
+  if (frozen) byId("pause").textContent = `Resume (${count(++missed)})`;
   changed();
 }
 
@@ -54,7 +51,7 @@ function changed() {
 
 function drawEvents() {
   const type = byId("type").value, match = byId("match").value.toLowerCase();
-  const shown = events.filter((e) => (!type || e.type === type) && (!match ||
+  const shown = (frozen ?? events).filter((e) => (!type || e.type === type) && (!match ||
     [e.event, e.name, e.userId, e.anonymousId, e.enriched?.page?.path].some((s) => s?.toLowerCase().includes(match))));
   replace(byId("events"), shown.map(eventRow), events.length ? "None of the latest events match." : "Waiting for events.");
   byId("dropped").textContent = dropped ? `A sample: ${count(dropped)} more were not shown.` : "";
@@ -109,8 +106,9 @@ function replace(list, items, otherwise) {
 byId("type").addEventListener("change", changed);
 byId("match").addEventListener("input", changed);
 byId("pause").addEventListener("click", (click) => {
-  paused = !paused;
+  frozen = frozen ? null : [...events];
   missed = 0;
-  click.target.textContent = paused ? "Resume" : "Pause";
-  click.target.setAttribute("aria-pressed", paused);
+  click.target.textContent = frozen ? "Resume" : "Pause";
+  click.target.setAttribute("aria-pressed", frozen !== null);
+  changed();
 });
