@@ -25,7 +25,11 @@ type child struct {
 // startChild starts a hito on a data directory and waits until it serves. Its
 // log goes to log. When ctx ends, it is told to end.
 func startChild(ctx context.Context, executable, data string, log io.Writer) (*child, error) {
-	cmd := exec.CommandContext(ctx, executable, "run")
+	return startCommand(exec.CommandContext(ctx, executable, "run"), data, log)
+}
+
+// startCommand starts a command that is, or becomes, hito run.
+func startCommand(cmd *exec.Cmd, data string, log io.Writer) (*child, error) {
 	cmd.Env = append(os.Environ(), "HITO_ADDR=127.0.0.1:0", "HITO_DATA="+data, "HITO_PROJECTS=", "HITO_LOG=json")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute
@@ -34,7 +38,7 @@ func startChild(ctx context.Context, executable, data string, log io.Writer) (*c
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", executable, err)
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	c := &child{cmd: cmd, gone: make(chan struct{})}
 	ready := make(chan string, 1)
@@ -54,7 +58,7 @@ func startChild(ctx context.Context, executable, data string, log io.Writer) (*c
 		c.url = strings.TrimSuffix(console, "/")
 		return c, nil
 	case <-c.gone:
-		return nil, fmt.Errorf("%s run ended at once: %w", executable, c.err)
+		return nil, fmt.Errorf("%s ended at once: %w", cmd.Path, c.err)
 	}
 }
 

@@ -73,7 +73,7 @@ func openPipeline(ctx context.Context, c config.Server, log *slog.Logger) (*pipe
 		}
 	}
 	var err error
-	if p.db, err = local.Open(local.Options{Dir: c.Data, CacheBytes: int64(c.Memory) / 4, Log: log}); err != nil {
+	if p.db, err = local.Open(local.Options{Dir: filepath.Join(c.Data, "db"), CacheBytes: int64(c.Memory) / 4, Log: log}); err != nil {
 		return nil, err
 	}
 	if err := p.wire(c, log); err != nil {
