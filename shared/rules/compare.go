@@ -3,7 +3,6 @@ package rules
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +18,9 @@ func (n native) among(x, list ast.Expr) condition {
 		return nil
 	}
 	items := list.AsList().Elements()
+	if v := n.leaf(x); v != nil {
+		return leafAmong(v, items)
+	}
 	if v := n.words(x); v != nil {
 		return member[string, types.String](v, items)
 	}
@@ -47,15 +49,16 @@ func member[T ~string | ~float64, C interface {
 }
 
 func (n native) compare(op string, a, b ast.Expr) condition {
-	if key, ok := n.trait(a); ok {
-		return n.compareTrait(op, key, b)
+	if v := n.leaf(a); v != nil {
+		return compareLeaf(op, v, b)
+	}
+	if x, y := n.quantity(a), n.quantity(b); x != nil && y != nil {
+		return compareWith(op, x, y, compareNumbers)
 	}
 	if n.kind(a) != n.kind(b) {
 		return nil
 	}
 	switch n.kind(a) {
-	case types.DoubleKind:
-		return compareWith(op, n.quantity(a), n.quantity(b), compareNumbers)
 	case types.StringKind:
 		return compareWith(op, n.words(a), n.words(b), func(x, y string) (int, bool) { return strings.Compare(x, y), true })
 	case types.TimestampKind:
@@ -66,8 +69,8 @@ func (n native) compare(op string, a, b ast.Expr) condition {
 	return nil
 }
 
-// compareNumbers orders numbers; ok is false when one is not a number.
-func compareNumbers(x, y float64) (order int, ok bool) {
+// compareNumbers orders numbers; the result of 0 / 0 has no order.
+func compareNumbers(x, y float64) (order int, ordered bool) {
 	switch {
 	case x < y:
 		return -1, true
@@ -77,7 +80,7 @@ func compareNumbers(x, y float64) (order int, ok bool) {
 	return 0, x == y
 }
 
-func compareWith[T any, F ~func(any) (T, bool)](op string, a, b F, order func(x, y T) (int, bool)) condition {
+func compareWith[T any, F ~func(any) (T, bool)](op string, a, b F, order func(x, y T) (order int, ordered bool)) condition {
 	if a == nil || b == nil {
 		return nil
 	}
@@ -91,53 +94,26 @@ func compareWith[T any, F ~func(any) (T, bool)](op string, a, b F, order func(x,
 			return false, false
 		}
 		c, ordered := order(x, y)
-		return decide(op, c, ordered)
+		return decide(op, c, ordered), true
 	}
 }
 
-// decide applies a comparison to an order; what has no order is not equal, and
-// comparing it otherwise is an error.
-func decide(op string, order int, ordered bool) (v, ok bool) {
+// decide applies a comparison to an order. What has no order is different, and
+// neither less nor greater.
+func decide(op string, order int, ordered bool) bool {
 	switch op {
 	case operators.Equals:
-		return ordered && order == 0, true
+		return ordered && order == 0
 	case operators.NotEquals:
-		return !ordered || order != 0, true
+		return !ordered || order != 0
 	case operators.Less:
-		return order < 0, ordered
+		return ordered && order < 0
 	case operators.LessEquals:
-		return order <= 0, ordered
+		return ordered && order <= 0
 	case operators.Greater:
-		return order > 0, ordered
+		return ordered && order > 0
 	}
-	return order >= 0, ordered
-}
-
-// compareTrait compares a trait, which may be absent or of any type, with a
-// constant.
-func (n native) compareTrait(op, key string, with ast.Expr) condition {
-	text, isText := constant[types.String](with)
-	num, isNumber := constant[types.Double](with)
-	if !isText && !isNumber {
-		return nil
-	}
-	return func(subject any) (bool, bool) {
-		b, has := subject.(*person).Trait(key)
-		switch {
-		case !has || len(b) == 0:
-			return false, false
-		case isText && b[0] == '"' && plainString(b):
-			return decide(op, compareText(b[1:len(b)-1], string(text)), true)
-		case isText && b[0] == '"':
-			s, ok := traitValue(b).(types.String)
-			return decide(op, strings.Compare(string(s), string(text)), ok)
-		case isNumber && (b[0] == '-' || b[0] >= '0' && b[0] <= '9'):
-			f, _ := strconv.ParseFloat(string(b), 64)
-			c, ordered := compareNumbers(f, float64(num))
-			return decide(op, c, ordered)
-		}
-		return decide(op, 1, false)
-	}
+	return ordered && order >= 0
 }
 
 func compareText(b []byte, s string) int {

@@ -72,7 +72,13 @@ func (r *Rules) contribute(s *source, v *view, into []profile.Contribution) []pr
 	value, ok := s.constant, true
 	switch {
 	case s.path != nil:
-		value, ok = jsonValue(v.at(s.path), s.metric.Kind)
+		value, ok = jsonValue(v.find(s.path), s.metric.Kind)
+	case s.value != nil && s.value.num != nil:
+		n, has, _ := s.value.number(v)
+		if !has {
+			return into
+		}
+		value, ok = floatValue(n, s.metric.Kind)
 	case s.value != nil:
 		got, err := s.value.eval(v)
 		if err != nil {
@@ -95,6 +101,9 @@ func numeric(k profile.Kind) bool {
 
 // jsonValue reads a JSON scalar, numbers exactly as written.
 func jsonValue(v *fastjson.Value, kind profile.Kind) (profile.Value, bool) {
+	if v == nil {
+		return profile.Value{}, false
+	}
 	switch v.Type() {
 	case fastjson.TypeNumber:
 		var buf [64]byte
@@ -114,8 +123,7 @@ func jsonValue(v *fastjson.Value, kind profile.Kind) (profile.Value, bool) {
 func celValue(v ref.Val, kind profile.Kind) (profile.Value, bool) {
 	switch v := v.(type) {
 	case types.Double:
-		d, err := decimal.FromFloat(float64(v))
-		return numberOrName(d, kind), err == nil
+		return floatValue(float64(v), kind)
 	case types.String:
 		return textValue(string(v), kind)
 	case types.Bool:
@@ -125,6 +133,11 @@ func celValue(v ref.Val, kind profile.Kind) (profile.Value, bool) {
 		return textOnly("false", kind)
 	}
 	return profile.Value{}, false
+}
+
+func floatValue(f float64, kind profile.Kind) (profile.Value, bool) {
+	d, err := decimal.FromFloat(f)
+	return numberOrName(d, kind), err == nil
 }
 
 func numberValue(text string, kind profile.Kind) (profile.Value, bool) {
@@ -225,22 +238,21 @@ func (v *view) document(name string) (*document, []byte) {
 	return nil, nil
 }
 
-// at returns what a path such as properties.cart.value leads to, or nil.
-func (v *view) at(path []string) *fastjson.Value {
+// find returns what a path such as properties.cart.value leads to, nil when it
+// leads nowhere.
+func (v *view) find(path []string) *fastjson.Value {
 	d, b := v.document(path[0])
 	at := d.read(b)
 	for _, key := range path[1:] {
 		if at.Type() != fastjson.TypeObject {
-			return jsonNull
+			return nil
 		}
 		if at = at.Get(key); at == nil {
-			return jsonNull
+			return nil
 		}
 	}
 	return at
 }
-
-var jsonNull = fastjson.MustParse(`null`)
 
 // Parent is nil: there is no scope around an event.
 func (v *view) Parent() cel.Activation { return nil }

@@ -2,6 +2,8 @@ package rules
 
 import (
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"cel.dev/cel-go/common/ast"
@@ -71,7 +73,12 @@ func constant[T ref.Val](e ast.Expr) (v T, ok bool) {
 }
 
 func (n native) quantity(e ast.Expr) quantity {
-	if n.kind(e) != types.DoubleKind {
+	name, args := call(e)
+	switch {
+	case n.kind(e) == types.DoubleKind:
+	case slices.Contains([]string{operators.Subtract, operators.Multiply, operators.Divide}, name):
+		// Of unknown type, but JSON has nothing else that these can be done with.
+	default:
 		return nil
 	}
 	if v, ok := constant[types.Double](e); ok {
@@ -80,7 +87,6 @@ func (n native) quantity(e ast.Expr) quantity {
 	if find, f, ok := n.field(e); ok && f.number != nil && !isTest(e) {
 		return func(subject any) (float64, bool) { return f.number(find(subject)) }
 	}
-	name, args := call(e)
 	switch name {
 	case operators.Conditional:
 		return choose(n.condition(args[0]), n.quantity(args[1]), n.quantity(args[2]))
@@ -102,7 +108,7 @@ func (n native) quantity(e ast.Expr) quantity {
 	if op == nil {
 		return nil
 	}
-	a, b := n.quantity(args[0]), n.quantity(args[1])
+	a, b := n.operand(args[0]), n.operand(args[1])
 	if a == nil || b == nil {
 		return nil
 	}
@@ -114,6 +120,18 @@ func (n native) quantity(e ast.Expr) quantity {
 		y, ok := b(subject)
 		return op(x, y), ok
 	}
+}
+
+// operand is a number to calculate with: also JSON that may turn out to be
+// something else, which is an error there as it is in CEL.
+func (n native) operand(e ast.Expr) quantity {
+	if v := n.leaf(e); v != nil {
+		return func(subject any) (float64, bool) { s := v(subject); return s.number, s.kind == isNumber }
+	}
+	if name, args := call(e); name == operators.Conditional {
+		return choose(n.condition(args[0]), n.operand(args[1]), n.operand(args[2]))
+	}
+	return n.quantity(e)
 }
 
 // named is events.by_name["name"].
@@ -219,11 +237,14 @@ func (n native) condition(e ast.Expr) condition {
 		}
 		return func(subject any) (bool, bool) { return f.flag(find(subject)), true }
 	}
-	if key, ok := n.trait(e); ok {
+	if v := n.leaf(e); v != nil {
 		return func(subject any) (bool, bool) {
-			b, _ := subject.(*person).Trait(key)
-			return string(b) == "true", string(b) == "true" || string(b) == "false"
+			s := v(subject)
+			return s.kind == isTrue, s.kind == isTrue || s.kind == isFalse
 		}
+	}
+	if e.Kind() == ast.CallKind && e.AsCall().IsMemberFunction() {
+		return n.textTest(e.AsCall())
 	}
 	name, args := call(e)
 	switch name {
@@ -268,11 +289,8 @@ func (n native) logical(args []ast.Expr, decides bool) condition {
 }
 
 func (n native) has(e ast.Expr) condition {
-	if key, ok := n.trait(e); ok {
-		return func(subject any) (bool, bool) {
-			_, has := subject.(*person).Trait(key)
-			return has, true
-		}
+	if path := n.path(e); path != nil {
+		return n.hasLeaf(path)
 	}
 	find, f, ok := n.field(e)
 	if !ok {
@@ -281,12 +299,21 @@ func (n native) has(e ast.Expr) condition {
 	return func(subject any) (bool, bool) { return f.IsSet(find(subject)), true }
 }
 
-// trait returns the key of traits.key; an event's traits are left to CEL.
-func (n native) trait(e ast.Expr) (key string, ok bool) {
-	if e.Kind() != ast.SelectKind {
-		return "", false
+// textTest is a test of a text such as page.path.startsWith("/cart").
+func (n native) textTest(c ast.CallExpr) condition {
+	test := map[string]func(s, part string) bool{
+		"startsWith": strings.HasPrefix, "endsWith": strings.HasSuffix, "contains": strings.Contains,
+	}[c.FunctionName()]
+	if test == nil || n.kind(c.Target()) != types.StringKind {
+		return nil
 	}
-	s := e.AsSelect()
-	_, ofPerson := n.vars["metrics"]
-	return s.FieldName(), ofPerson && s.Operand().Kind() == ast.IdentKind && s.Operand().AsIdent() == "traits"
+	v, part := n.words(c.Target()), n.words(c.Args()[0])
+	if v == nil || part == nil {
+		return nil
+	}
+	return func(subject any) (bool, bool) {
+		s, _ := v(subject)
+		p, _ := part(subject)
+		return test(s, p), true
+	}
 }
