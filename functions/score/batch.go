@@ -280,9 +280,13 @@ func (b *batch) person(head *loaded) *profile.Person {
 }
 
 func (b *batch) decide(head *loaded) {
+	rules := b.h.Rules(head.Key.Project)
+	if rules == nil {
+		return
+	}
 	b.standings = b.standings[:0]
 	p := b.person(head)
-	if rules := b.h.Rules(head.Key.Project); rules != nil && p.Events() > 0 {
+	if p.Events() > 0 {
 		b.standings = rules.Standings(p, b.now, b.standings)
 	}
 	c := p.Decide(b.standings, b.now)

@@ -18,8 +18,7 @@ import (
 // Rules is what a project's rules say of an event and of a person.
 type Rules interface {
 	profile.Extractor
-	// Standings appends where the person stands with each segment. It leaves out
-	// those it cannot decide: these stay as they are.
+	// Standings appends where the person stands with each segment there is.
 	Standings(p *profile.Person, now time.Time, into []profile.Standing) []profile.Standing
 }
 
@@ -66,17 +65,4 @@ func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
 		telemetry.Value{Name: "latency", Unit: telemetry.Milliseconds, V: float64(h.Now().UnixMilli() - oldest)},
 	)
 	return failures.OrNil()
-}
-
-// Reevaluate decides the segments of the persons that the keys belong to anew,
-// as time passing or changed rules demand.
-func (h *Handler) Reevaluate(ctx context.Context, keys []profile.Key) error {
-	b := newBatch(h)
-	for _, k := range keys {
-		b.add(k, nil)
-	}
-	if err := b.run(ctx); err != nil {
-		return fmt.Errorf("reevaluate %d keys: %w", len(keys), err)
-	}
-	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -370,10 +372,78 @@ func TestReevaluateDecidesWithoutEvents(t *testing.T) {
 	w.handle(w.track("u", "a"), w.track("", "a"))
 	w.expect()
 	w.Rules = func(string) score.Rules { return fewEvents{} }
-	if err := w.Reevaluate(t.Context(), []profile.Key{{Project: "p", Visitor: "a:a"}}); err != nil {
-		t.Fatal(err)
-	}
+	w.reevaluate()
 	w.expect("+warm u:u", "+known u:u")
+	saves := len(w.store.saves)
+	w.reevaluate()
+	if n := len(w.store.saves) - saves; n > 0 {
+		t.Fatalf("%d writes with nothing to change", n)
+	}
+}
+
+func (w *world) reevaluate() {
+	w.Helper()
+	keys := slices.Collect(maps.Keys(w.store.fragments))
+	fragments, err := w.store.Load(w.Context(), keys)
+	if err != nil {
+		w.Fatal(err)
+	}
+	if err := w.Reevaluate(w.Context(), fragments); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// recent puts who was seen within the last minute into "recent".
+type recent struct{ undecided bool }
+
+func (recent) Extract(_ *event.Event, into []profile.Contribution) []profile.Contribution {
+	return into
+}
+
+func (r recent) Standings(p *profile.Person, now time.Time, into []profile.Standing) []profile.Standing {
+	return append(into, profile.Standing{Segment: "recent", In: now.Sub(p.LastSeen()) < time.Minute, Undecided: r.undecided})
+}
+
+func TestTimeAloneEndsAMembership(t *testing.T) {
+	w := newWorld(t)
+	w.Rules = func(string) score.Rules { return recent{} }
+	w.handle(w.track("", "a"))
+	w.reevaluate()
+	w.expect("+recent a:a")
+	w.Now = func() time.Time { return time.UnixMilli(epoch + 120_000) }
+	w.reevaluate()
+	w.reevaluate()
+	w.expect("+recent a:a", "-recent a:a")
+	if n := w.book.Segments["recent"]; n != 0 {
+		t.Fatalf("size %d", n)
+	}
+}
+
+func TestDisabledSegmentKeepsItsMembers(t *testing.T) {
+	w := newWorld(t)
+	w.Rules = func(string) score.Rules { return recent{} }
+	w.handle(w.track("", "a"))
+	w.Rules = func(string) score.Rules { return recent{undecided: true} }
+	w.Now = func() time.Time { return time.UnixMilli(epoch + 120_000) }
+	w.reevaluate()
+	w.expect("+recent a:a")
+}
+
+func TestRemovedSegmentEndsSilently(t *testing.T) {
+	w := newWorld(t)
+	w.handle(w.track("u", ""))
+	w.Rules = func(string) score.Rules { return recent{} }
+	w.reevaluate()
+	w.expect("+known u:u", "+recent u:u")
+	if n := w.book.Segments["known"]; n != 0 {
+		t.Fatalf("size %d", n)
+	}
+	w.Rules = func(string) score.Rules { return fewEvents{} }
+	w.reevaluate()
+	w.expect("+known u:u", "+recent u:u", "+known u:u")
+	if a, b := w.actions.published[0].Id, w.actions.published[2].Id; a == b {
+		t.Fatal("the second entry has the first one's id")
+	}
 }
 
 func BenchmarkHandle(b *testing.B) {

@@ -25,7 +25,7 @@ func goldenFragment() *Fragment {
 		}},
 		{MessageId: "m3", Type: event.Type_TYPE_GROUP, UserId: "u", GroupId: "g", Timestamp: at - 1},
 	}})
-	NewPerson(f, nil).Decide([]Standing{{"buyers", true}}, time.UnixMilli(at))
+	NewPerson(f, nil).Decide([]Standing{{Segment: "buyers", In: true}}, time.UnixMilli(at))
 	return f
 }
 
@@ -160,7 +160,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		fold(fragment, many("x", 3, lawEpoch))
 		p := NewPerson(fragment, nil)
-		p.Decide([]Standing{{"s", true}}, time.UnixMilli(lawEpoch))
+		p.Decide([]Standing{{Segment: "s", In: true}}, time.UnixMilli(lawEpoch))
 		for _, m := range everyMetric {
 			p.Metric(m, time.UnixMilli(lawEpoch))
 			p.MetricFloat(m, time.UnixMilli(lawEpoch))

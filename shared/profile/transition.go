@@ -13,6 +13,8 @@ import (
 type Standing struct {
 	Segment string
 	In      bool
+	// Undecided leaves the membership as it is, whatever In says.
+	Undecided bool
 }
 
 // Change is what deciding a person's segments did to the head fragment.
@@ -32,6 +34,22 @@ func (c *Change) size(segment string, by int64) {
 
 // In reports whether the person is in the segment.
 func (m *Membership) In() bool { return m.GetChanges()%2 == 1 }
+
+// In reports whether the fragment's person was last decided to be in the segment.
+func (f *Fragment) In(segment string) bool {
+	m, _ := f.State.membership(segment)
+	return m.In()
+}
+
+// Memberships returns in how many segments the fragment's person is.
+func (f *Fragment) Memberships() (n int) {
+	for _, m := range f.State.Memberships {
+		if m.In() {
+			n++
+		}
+	}
+	return n
+}
 
 func (s *State) membership(segment string) (m *Membership, place int) {
 	i, found := slices.BinarySearchFunc(s.Memberships, segment, func(m *Membership, segment string) int {
@@ -56,13 +74,20 @@ func (s *State) change(segment string, now time.Time) *Membership {
 }
 
 // Decide compares where the person stands with the memberships the head keeps,
-// changes these and puts one transition per change into the head's outbox.
-// Segments that standings does not name stay as they are.
+// changes these and puts one transition per change into the head's outbox. A
+// segment that standings does not name is no more: who was in it leaves silently.
 func (p *Person) Decide(standings []Standing, now time.Time) (c Change) {
 	p.absorb(now, &c)
+	for _, m := range p.Head.State.Memberships {
+		if m.In() && !slices.ContainsFunc(standings, func(st Standing) bool { return st.Segment == m.Segment }) {
+			p.Head.State.change(m.Segment, now)
+			c.Saved = true
+			c.size(m.Segment, -1)
+		}
+	}
 	for _, st := range standings {
 		m, _ := p.Head.State.membership(st.Segment)
-		if m.In() == st.In {
+		if st.Undecided || m.In() == st.In {
 			continue
 		}
 		m = p.Head.State.change(st.Segment, now)

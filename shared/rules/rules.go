@@ -121,8 +121,8 @@ func (r *Rules) Evaluate(of *profile.Person, now time.Time) Evaluation {
 	return e
 }
 
-// Standings appends whether the person is in each segment at now, by name, and
-// leaves out the segments that are disabled. It is the hot path: scores and
+// Standings appends whether the person is in each segment at now, by name;
+// where they stand with a disabled one is undecided. It is the hot path: scores and
 // metrics no segment asks for are not computed.
 func (r *Rules) Standings(of *profile.Person, now time.Time, into []profile.Standing) []profile.Standing {
 	if len(r.segments) == 0 {
@@ -131,9 +131,8 @@ func (r *Rules) Standings(of *profile.Person, now time.Time, into []profile.Stan
 	p := r.person(of, now)
 	defer r.put(p)
 	for _, s := range r.segments {
-		if in, known := s.holds(p); known {
-			into = append(into, profile.Standing{Segment: s.name, In: in})
-		}
+		in, known := s.holds(p)
+		into = append(into, profile.Standing{Segment: s.name, In: in, Undecided: !known})
 	}
 	return into
 }

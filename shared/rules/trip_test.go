@@ -43,7 +43,7 @@ segments:
 		if !slices.Equal(e.Segments, []string{"good", "uses_bad_score"}) || !slices.Equal(e.Disabled, []string{"bad"}) {
 			t.Errorf("segments are %v, disabled %v", e.Segments, e.Disabled)
 		}
-		want := []profile.Standing{{Segment: "good", In: true}, {Segment: "uses_bad_score", In: true}}
+		want := []profile.Standing{{Segment: "bad", Undecided: true}, {Segment: "good", In: true}, {Segment: "uses_bad_score", In: true}}
 		if got := r.Standings(p, epoch, nil); !slices.Equal(got, want) {
 			t.Errorf("standings are %v, want %v", got, want)
 		}
