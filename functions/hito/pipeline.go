@@ -40,7 +40,6 @@ type pipeline struct {
 	stats    console.Stats
 	hub      console.Hub
 
-	raw     *local.Stream
 	enrich  enrich.Handler
 	score   score.Handler
 	agents  enrichment.Enricher
