@@ -72,7 +72,7 @@ func (r *Rules) contribute(s *source, v *view, into []profile.Contribution) []pr
 	value, ok := s.constant, true
 	switch {
 	case s.path != nil:
-		value, ok = jsonValue(v.find(s.path), s.metric.Kind)
+		value, ok = v.jsonValue(v.find(s.path), s.metric.Kind)
 	case s.value != nil && s.value.num != nil:
 		n, has, _ := s.value.number(v)
 		if !has {
@@ -100,16 +100,16 @@ func numeric(k profile.Kind) bool {
 }
 
 // jsonValue reads a JSON scalar, numbers exactly as written.
-func jsonValue(v *fastjson.Value, kind profile.Kind) (profile.Value, bool) {
-	if v == nil {
+func (v *view) jsonValue(at *fastjson.Value, kind profile.Kind) (profile.Value, bool) {
+	if at == nil {
 		return profile.Value{}, false
 	}
-	switch v.Type() {
+	switch at.Type() {
 	case fastjson.TypeNumber:
-		var buf [64]byte
-		return numberValue(string(v.MarshalTo(buf[:0])), kind)
+		v.scratch = at.MarshalTo(v.scratch[:0])
+		return numberValue(string(v.scratch), kind)
 	case fastjson.TypeString:
-		b, _ := v.StringBytes()
+		b, _ := at.StringBytes()
 		return textValue(string(b), kind)
 	case fastjson.TypeTrue:
 		return textOnly("true", kind)
@@ -175,6 +175,7 @@ func textOnly(text string, kind profile.Kind) (profile.Value, bool) {
 type view struct {
 	event                       *event.Event
 	properties, traits, context document
+	scratch                     []byte
 }
 
 // document is one of an event's JSON objects.

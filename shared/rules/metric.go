@@ -127,7 +127,7 @@ func (p *parser) span(def *profile.Metric, what string, at *yaml.Node, m map[str
 		p.d.Reportf(m["bucket"], "a bucket is part of a window, and there is no window")
 	case window > 0:
 		if m["bucket"] == nil {
-			bucket = bucketFor(window, defaultBuckets)
+			bucket = bucketFor(window)
 		}
 		if bucket > 0 && (window%bucket != 0 && m["bucket"] != nil || window/bucket > maxBuckets) {
 			p.d.Reportf(m["bucket"], "a window must be 1 to %d whole buckets", maxBuckets)

@@ -81,7 +81,7 @@ func TestRulesServeManyWhileTheyChange(t *testing.T) {
 				r := set.Get("p")
 				p := expressionPerson(r)
 				for _, s := range r.Standings(p, epoch, nil) {
-					if s.Segment != "good" || !s.In {
+					if s.In != (s.Segment == "good") || s.Undecided != (s.Segment == "bad") {
 						t.Errorf("standing is %+v", s)
 					}
 				}

@@ -21,7 +21,7 @@ const day = 24 * time.Hour
 var widths = []time.Duration{
 	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
 	time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
-	day, 2 * day, 7 * day, 14 * day, 28 * day,
+	day, 2 * day, 3 * day, 4 * day, 7 * day, 14 * day, 28 * day,
 }
 
 // parseSpan reads a span of time such as 30m, 24h, 7d or 2w.
@@ -37,12 +37,20 @@ func parseSpan(s string) (d time.Duration, ok bool) {
 	return time.Duration(n) * unit, true
 }
 
-// bucketFor returns the narrowest width that cuts span into at most n buckets.
-func bucketFor(span time.Duration, n int) time.Duration {
+// bucketFor returns the narrowest width that cuts a window into whole buckets,
+// at most defaultBuckets; the last of them is not whole when no width fits.
+func bucketFor(window time.Duration) time.Duration {
+	narrowest := time.Duration(0)
 	for _, w := range widths {
-		if span <= w*time.Duration(n) {
+		if window > w*defaultBuckets {
+			continue
+		}
+		if window%w == 0 {
 			return w
 		}
+		if narrowest == 0 {
+			narrowest = w
+		}
 	}
-	return widths[len(widths)-1]
+	return narrowest
 }
