@@ -81,12 +81,13 @@ func (d *disk) change(f func()) {
 	}
 }
 
-// background notes whether pebble's flushes and compactions, which it repeats
-// by itself, fail.
+// background notes how pebble's last flush or compaction ended. It repeats those
+// by itself. Errors that are not the disk's say nothing about the next write.
 func (d *disk) background(err error) {
+	failing := err != nil && mends(err)
 	d.change(func() {
-		d.failing = err != nil
-		if err != nil {
+		d.failing = failing
+		if failing {
 			d.err = err
 		}
 	})

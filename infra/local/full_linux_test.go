@@ -38,7 +38,7 @@ func TestFullFileSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	record := func(i int) []stream.Record {
-		return []stream.Record{{Project: "shop", Key: fmt.Sprint(i), Events: 1, Time: 1, Data: []byte(fmt.Sprint("event ", i))}}
+		return []stream.Record{{Project: "shop", Key: fmt.Sprint(i), Events: 1, Time: 1, Data: fmt.Append(nil, "event ", i)}}
 	}
 	acked := int64(0)
 	publish := func(i int) error {

@@ -32,7 +32,7 @@ type Options struct {
 	// Dir is the data directory. It is made if need be.
 	Dir string
 	// CacheBytes bounds the memory for fragments, 256 MiB when 0. Fragments not
-	// yet written may take up to half of it.
+	// yet written may take up to a quarter of it.
 	CacheBytes int64
 	// Checkpoint is how often what checkpointed consumers did is written, 1 s when 0.
 	Checkpoint time.Duration
@@ -192,16 +192,8 @@ func (db *DB) tuning() *pebble.Options {
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { db.disk.background(err) },
-			FlushEnd: func(i pebble.FlushInfo) {
-				if i.Err == nil {
-					db.disk.background(nil)
-				}
-			},
-			CompactionEnd: func(i pebble.CompactionInfo) {
-				if i.Err == nil {
-					db.disk.background(nil)
-				}
-			},
+			FlushEnd:        func(i pebble.FlushInfo) { db.disk.background(i.Err) },
+			CompactionEnd:   func(i pebble.CompactionInfo) { db.disk.background(i.Err) },
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
 				db.Log.Error("the data directory is damaged", "path", i.Path, "err", i.Details)
 			},

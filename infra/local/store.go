@@ -99,28 +99,29 @@ func fragment(k profile.Key, version uint64, data []byte) (*profile.Fragment, er
 
 // image returns a fragment's stored form.
 func (s *Store) image(k profile.Key) (version uint64, data []byte, err error) {
-	sh := s.shard(k)
-	err = s.with(sh, k, func(sl *slot) { version, data = sl.version, sl.data })
-	return version, data, err
-}
-
-// with calls f with the key's slot under the shard's lock, read from disk if need be.
-func (s *Store) with(sh *shard, k profile.Key, f func(*slot)) error {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	sl, ok := sh.slots[k]
-	if ok {
+	hit, err := s.with(s.shard(k), k, func(sl *slot) { version, data = sl.version, sl.data })
+	if hit {
 		s.hits.Add(1)
 	} else {
 		s.misses.Add(1)
 	}
+	return version, data, err
+}
+
+// with calls f with the key's slot under the shard's lock, read from disk unless
+// it is a hit.
+func (s *Store) with(sh *shard, k profile.Key, f func(*slot)) (hit bool, err error) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sl, ok := sh.slots[k]
+	hit = ok
 	for !ok {
 		evictions := sh.evictions
 		sh.mu.Unlock()
 		read, err := s.read(k)
 		sh.mu.Lock()
 		if err != nil {
-			return err
+			return false, err
 		}
 		// What was read may be old if the key came and went meanwhile.
 		if sl, ok = sh.slots[k]; !ok && sh.evictions == evictions {
@@ -132,8 +133,8 @@ func (s *Store) with(sh *shard, k profile.Key, f func(*slot)) error {
 	f(sl)
 	sl.used = true
 	sh.bytes += sl.bytes() - before
-	sh.evict(s.limit, sl)
-	return nil
+	sh.evict(s.limit, sl, 16)
+	return hit, nil
 }
 
 func (sh *shard) insert(sl *slot) {
@@ -145,10 +146,10 @@ func (sh *shard) insert(sl *slot) {
 	sh.bytes += sl.bytes()
 }
 
-// evict drops slots not lately used while the shard is too big. What is not on
-// disk stays, and so does keep.
-func (sh *shard) evict(limit int64, keep *slot) {
-	for left := 2 * len(sh.ring); sh.bytes > limit && left > 0; left-- {
+// evict drops slots not lately used while the shard is too big, looking at most
+// at that many. What is not on disk stays, and so does keep.
+func (sh *shard) evict(limit int64, keep *slot, looks int) {
+	for ; sh.bytes > limit && looks > 0 && len(sh.ring) > 0; looks-- {
 		if sh.hand >= len(sh.ring) {
 			sh.hand = 0
 		}
@@ -195,7 +196,7 @@ func (s *Store) Save(ctx context.Context, fragments []*profile.Fragment) error {
 		}
 		saved := false
 		sh := s.shard(f.Key)
-		if err := s.with(sh, f.Key, func(sl *slot) {
+		if _, err := s.with(sh, f.Key, func(sl *slot) {
 			if saved = sl.version == f.Version; !saved {
 				return
 			}
@@ -227,7 +228,7 @@ func (s *Store) Save(ctx context.Context, fragments []*profile.Fragment) error {
 
 // softLimit is how many unwritten bytes ask for a checkpoint; at twice as many
 // batches wait for it.
-func (s *Store) softLimit() int64 { return s.limit * shardCount / 4 }
+func (s *Store) softLimit() int64 { return s.limit * shardCount / 8 }
 
 // waitRoom waits until there is room for another batch's fragments, false when
 // the database closes.
@@ -281,7 +282,7 @@ func (s *Store) settle(slots []*slot, written bool) {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
-		sh.evict(s.limit, nil)
+		sh.evict(s.limit, nil, 2*len(sh.ring))
 		sh.mu.Unlock()
 	}
 }

@@ -1,0 +1,160 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/hitolayer/hito/shared/stream"
+)
+
+func TestTail(t *testing.T) {
+	db := open(t, Options{})
+	s := openStream(t, db, "raw", StreamOptions{Partitions: 2, TailBytes: 1 << 10})
+	publish(t, s, "before")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	tail := s.Tail(ctx)
+	n := 200
+	for i := range n { // more than fits
+		publish(t, s, fmt.Sprint(i))
+	}
+	publish(t, s, "end")
+	seen, dropped, ended := 0, int64(0), false
+	for r, d := range tail {
+		dropped += d
+		seen++
+		if string(r.Data) == "before" {
+			t.Error("Tail yields what came before it")
+		}
+		if ended = ended || string(r.Data) == "end"; ended && int64(seen)+dropped == int64(n+1) {
+			break
+		}
+	}
+	if dropped == 0 || seen < 3 {
+		t.Errorf("%d seen, %d dropped of %d", seen, dropped, n+1)
+	}
+	cancel()
+	for range s.Tail(ctx) {
+		t.Error("Tail yields under a cancelled context")
+	}
+	if len(s.watchers) != 0 {
+		t.Errorf("%d watchers are left", len(s.watchers))
+	}
+}
+
+func TestRetention(t *testing.T) {
+	now := time.Now()
+	stored := func(s *Stream) (n int) {
+		it, err := s.db.pebble.NewIter(&pebble.IterOptions{LowerBound: prefix(chunkKind, s.name), UpperBound: keyAfter(prefix(chunkKind, s.name))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for it.First(); it.Valid(); it.Next() {
+			n++
+		}
+		if err := it.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	drop := func(t *testing.T, s *Stream, at time.Time) {
+		t.Helper()
+		if err := s.drop(at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	handled := func(t *testing.T, s *Stream) {
+		eventually(t, "everything is handled", func() bool { g := s.stats().Groups; return g[0].Records == 0 && len(g) > 0 })
+	}
+	t.Run("KeepsWhatNobodyHandled", func(t *testing.T) {
+		s := openStream(t, open(t, Options{}), "s", StreamOptions{Partitions: 1, KeepBytes: 1})
+		block := make(chan struct{})
+		subscribe(t, s, "fast", new(collector).handle, SubscribeOptions{})
+		subscribe(t, s, "slow", func(context.Context, []stream.Record) error { <-block; return nil }, SubscribeOptions{})
+		publish(t, s, "1")
+		handled(t, s)
+		drop(t, s, now.Add(24*time.Hour))
+		if n := stored(s); n != 1 {
+			t.Errorf("%d chunks are kept, want 1", n)
+		}
+		close(block)
+		eventually(t, "it is dropped once all handled it", func() bool { drop(t, s, now.Add(time.Hour)); return stored(s) == 0 })
+	})
+	t.Run("KeepFor", func(t *testing.T) {
+		s := openStream(t, open(t, Options{}), "s", StreamOptions{Partitions: 1, KeepFor: time.Hour})
+		subscribe(t, s, "g", new(collector).handle, SubscribeOptions{})
+		publish(t, s, "1")
+		handled(t, s)
+		if drop(t, s, now.Add(59*time.Minute)); stored(s) != 1 {
+			t.Error("dropped before its time")
+		}
+		if drop(t, s, now.Add(61*time.Minute)); stored(s) != 0 {
+			t.Error("kept after its time")
+		}
+		late := new(collector)
+		publish(t, s, "2")
+		subscribe(t, s, "late", late.handle, SubscribeOptions{})
+		eventually(t, "a late group begins with what is kept", func() bool { return slices.Equal(late.sorted(), []string{"2"}) })
+	})
+	t.Run("KeepBytes", func(t *testing.T) {
+		s := openStream(t, open(t, Options{}), "s", StreamOptions{Partitions: 1, KeepFor: time.Hour, KeepBytes: 3 << 20})
+		subscribe(t, s, "g", new(collector).handle, SubscribeOptions{})
+		for range 8 {
+			publish(t, s, noise(1<<20))
+		}
+		handled(t, s)
+		drop(t, s, now)
+		if n := stored(s); n < 1 || n > 4 {
+			t.Errorf("%d chunks of 1 MiB are kept, want about 3", n)
+		}
+	})
+	t.Run("NoGroup", func(t *testing.T) {
+		s := openStream(t, open(t, Options{}), "s", StreamOptions{Partitions: 1})
+		publish(t, s, "1")
+		if drop(t, s, now.Add(time.Minute)); stored(s) != 1 {
+			t.Error("dropped although no group had a chance")
+		}
+		if drop(t, s, now.Add(2*noGroupKeep)); stored(s) != 0 {
+			t.Error("kept although nobody cares")
+		}
+	})
+	t.Run("SequencesGoOnAfterAllWasDropped", func(t *testing.T) {
+		db := open(t, Options{})
+		s := openStream(t, db, "s", StreamOptions{Partitions: 1})
+		var c collector
+		subscribe(t, s, "g", c.handle, SubscribeOptions{})
+		publish(t, s, "1", "2")
+		handled(t, s)
+		drop(t, s, now.Add(time.Hour))
+		if stored(s) != 0 {
+			t.Fatal("not dropped")
+		}
+		shut(t, db)
+		db = open(t, Options{Dir: db.Dir})
+		s = openStream(t, db, "s", StreamOptions{})
+		publish(t, s, "3")
+		subscribe(t, s, "g", c.handle, SubscribeOptions{})
+		eventually(t, "the new record is handled", func() bool { return slices.Equal(c.sorted(), []string{"1", "2", "3"}) })
+		handled(t, s)
+		if st := s.stats(); st.Records != 3 || st.Events != 3 {
+			t.Errorf("stats %+v, want 3 records", st)
+		}
+	})
+}
+
+func noise(n int) string {
+	b := make([]byte, n)
+	x := uint64(n)
+	for i := range b {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		b[i] = byte(x)
+	}
+	return string(b)
+}
