@@ -9,6 +9,7 @@ import (
 	"net/http/pprof"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"crypto/rand"
@@ -45,18 +46,22 @@ type pipeline struct {
 	agents  enrichment.Enricher
 	beacon  beacon.Handler
 	profile profile.Handler
+
+	pages        *local.Stream
+	sweeping     sync.Map      // who waits for a page: chan swept by ticket
+	rulesChanged chan struct{} // ends the pause between sweeps
 }
 
 // openPipeline opens the data directory and begins to work on what it holds.
 func openPipeline(ctx context.Context, c config.Server, log *slog.Logger) (*pipeline, error) {
-	p := &pipeline{}
+	p := &pipeline{rulesChanged: make(chan struct{}, 1)}
 	p.rules.OnTrip = func(project string, problem rules.Problem) {
 		log.Error("a rule was stopped; the others go on", "project", project, "problem", problem.String())
 	}
 	p.registry = &project.Registry{
 		Keys:   local.File{Path: filepath.Join(c.Projects, "keys.yaml")},
 		File:   func(name string) project.Source { return local.File{Path: filepath.Join(c.Projects, name+".yaml")} },
-		OnFile: p.rules.Load,
+		OnFile: p.loadRules,
 		Log:    log,
 	}
 	if err := p.registry.Refresh(ctx); err != nil {
@@ -81,6 +86,18 @@ func openPipeline(ctx context.Context, c config.Server, log *slog.Logger) (*pipe
 	return p, nil
 }
 
+// loadRules puts a project's rules in service, and has everybody decided by them.
+func (p *pipeline) loadRules(name string, data []byte) error {
+	if err := p.rules.Load(name, data); err != nil {
+		return err
+	}
+	select {
+	case p.rulesChanged <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
 func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 	keep := local.StreamOptions{KeepFor: c.Retention, KeepBytes: int64(c.DiskLimit) / 2}
 	rawOptions := keep
@@ -95,6 +112,9 @@ func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 	}
 	actions, err := p.db.Stream("actions", local.StreamOptions{KeepFor: c.Retention})
 	if err != nil {
+		return err
+	}
+	if p.pages, err = p.db.Stream("sweep", local.StreamOptions{Partitions: 1}); err != nil {
 		return err
 	}
 	p.stats = console.Stats{Projects: p.registry, Ledger: p.db.Ledger(), Next: &p.metrics}
@@ -117,7 +137,10 @@ func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 	if err := raw.Subscribe("enrich", p.enrich.Handle, local.SubscribeOptions{Stage: quarantine.Enrich}); err != nil {
 		return err
 	}
-	return enriched.Subscribe("score", p.scoreAndShow, local.SubscribeOptions{Stage: quarantine.Score, Checkpointed: true})
+	if err := enriched.Subscribe("score", p.scoreAndShow, local.SubscribeOptions{Stage: quarantine.Score, Checkpointed: true}); err != nil {
+		return err
+	}
+	return p.subscribeSweep()
 }
 
 // scoreAndShow scores a batch and shows the console what was scored.

@@ -71,6 +71,11 @@ func (c *runCmd) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	go p.registry.Run(ctx) //nolint:errcheck // it ends with ctx, and logs
+	swept := make(chan struct{})
+	go func() {
+		defer close(swept)
+		p.sweep(ending, log)
+	}()
 	log.Info("hito runs", "console", "http://"+listener.Addr().String()+"/", "data", c.Data, "projects", c.Projects, "version", versionText())
 
 	select {
@@ -85,6 +90,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 		log.Warn("requests were cut off", "error", e)
 		server.Close()
 	}
+	<-swept
 	grace, cancel = context.WithTimeout(context.WithoutCancel(ctx), drainEngine)
 	defer cancel()
 	if e := p.db.Close(grace); e != nil {
