@@ -31,7 +31,7 @@ sim: ## Simulate SEEDS (10000) worlds full of faults
 
 .PHONY: bench
 bench: ## Measure a fresh hito on this machine, and write docs/bench
-	$(GO) run ./functions/hito bench
+	$(GO) run ./functions/hito bench --out docs/bench
 
 .PHONY: check
 check: ## Check form, style and what is generated
