@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,10 +10,7 @@ import (
 	"net/http/pprof"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
-
-	"crypto/rand"
 
 	"github.com/hitolayer/hito/functions/beacon"
 	"github.com/hitolayer/hito/functions/enrich"
@@ -47,8 +45,6 @@ type pipeline struct {
 	beacon  beacon.Handler
 	profile profile.Handler
 
-	pages        *local.Stream
-	sweeping     sync.Map      // who waits for a page: chan swept by ticket
 	rulesChanged chan struct{} // ends the pause between sweeps
 }
 
@@ -114,9 +110,6 @@ func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if p.pages, err = p.db.Stream("sweep", local.StreamOptions{Partitions: 1}); err != nil {
-		return err
-	}
 	p.stats = console.Stats{Projects: p.registry, Ledger: p.db.Ledger(), Next: &p.metrics}
 	p.metrics.Register(&engineCollector{db: p.db})
 	p.agents.Geo = p.geo
@@ -137,10 +130,7 @@ func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 	if err := raw.Subscribe("enrich", p.enrich.Handle, local.SubscribeOptions{Stage: quarantine.Enrich}); err != nil {
 		return err
 	}
-	if err := enriched.Subscribe("score", p.scoreAndShow, local.SubscribeOptions{Stage: quarantine.Score, Checkpointed: true}); err != nil {
-		return err
-	}
-	return p.subscribeSweep()
+	return enriched.Subscribe("score", p.scoreAndShow, local.SubscribeOptions{Stage: quarantine.Score, Checkpointed: true})
 }
 
 // scoreAndShow scores a batch and shows the console what was scored.
