@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -288,6 +289,10 @@ func (s *Store) settle(slots []*slot, written bool) {
 }
 
 func addFragments(b *pebble.Batch, slots []*slot) error {
+	// In order, each finds its place in pebble's skip list next to the last.
+	slices.SortFunc(slots, func(a, b *slot) int {
+		return cmp.Or(strings.Compare(a.key.Project, b.key.Project), strings.Compare(a.key.Visitor, b.key.Visitor))
+	})
 	var key, version []byte
 	for _, sl := range slots {
 		key = fragmentKey(key[:0], sl.key)
