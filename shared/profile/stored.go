@@ -16,7 +16,7 @@ func (f *Fragment) Encode() ([]byte, error) {
 // data must not change while the fragment is in use.
 func Decode(key Key, version uint64, data []byte) (*Fragment, error) {
 	s := new(State)
-	if err := s.UnmarshalVTUnsafe(data); err != nil {
+	if err := s.unmarshal(data); err != nil {
 		return nil, fmt.Errorf("decode fragment %s: %w", key, err)
 	}
 	if s.Form == 0 || s.Form > Form {

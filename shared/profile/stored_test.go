@@ -5,9 +5,13 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
 
 	"github.com/hitolayer/hito/shared/event"
 )
@@ -168,5 +172,43 @@ func FuzzDecode(f *testing.F) {
 		p.Sessions()
 		p.AnonymousIDs()
 		newTestFragment().State.Merge(fragment.State)
+	})
+}
+
+// TestUnmarshalReadsWhatGeneratedCodeReads, on folds of every kind and on
+// arbitrary bytes, in any order of fields.
+func TestUnmarshalReadsWhatGeneratedCodeReads(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := newTestFragment()
+		fold(f, drawRecords(t)...)
+		data, err := f.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Fields may stand in any order, and be unknown.
+		var fields [][]byte
+		for rest := data; len(rest) > 0; {
+			_, n, _, err := nextField(rest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fields, rest = append(fields, rest[:n]), rest[n:]
+		}
+		fields = append(fields, []byte{0xfa, 0x06, 3, 'n', 'e', 'w'})
+		if rapid.Bool().Draw(t, "turn") {
+			slices.Reverse(fields)
+		}
+		data = slices.Concat(fields...)
+		if cut := rapid.IntRange(0, 3*len(data)).Draw(t, "cut"); cut < len(data) {
+			data[cut] ^= byte(rapid.IntRange(1, 255).Draw(t, "flip"))
+		}
+		var want, got State
+		errWant, errGot := want.UnmarshalVT(data), got.unmarshal(data)
+		if (errWant == nil) != (errGot == nil) {
+			t.Fatalf("error %v, generated code says %v", errGot, errWant)
+		}
+		if errWant == nil && !proto.Equal(&want, &got) {
+			t.Fatalf("read\n%v\nwant\n%v", &got, &want)
+		}
 	})
 }
