@@ -167,6 +167,6 @@ func tuneMemory(limit int64) {
 		debug.SetMemoryLimit(max(limit-engineMemory, limit/2))
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
+		debug.SetGCPercent(400)
 	}
 }
