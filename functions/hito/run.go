@@ -37,6 +37,9 @@ const (
 )
 
 func (c *runCmd) Run(ctx context.Context) error {
+	if err := c.valid(); err != nil {
+		return err
+	}
 	log := c.logger()
 	slog.SetDefault(log)
 	tuneMemory(int64(c.Memory))
@@ -100,6 +103,19 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return err
 	}
 	log.Info("hito ended")
+	return nil
+}
+
+// leastMemory is what the process needs to be of use.
+const leastMemory = 256 << 20
+
+func (c *runCmd) valid() error {
+	switch {
+	case c.Memory < leastMemory:
+		return usageError{fmt.Errorf("--memory must be at least %v", config.Bytes(leastMemory))}
+	case c.Retention < 0 || c.TrustedProxies < 0:
+		return usageError{errors.New("--retention and --trusted-proxies must not be negative")}
+	}
 	return nil
 }
 

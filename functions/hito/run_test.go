@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -127,5 +128,50 @@ func TestLayOut(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "*.new"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestPaths: one address serves everything, and nothing that was not asked for.
+func TestPaths(t *testing.T) {
+	t.Setenv("HITO_PPROF", "true")
+	profiled := start(t, t.TempDir())
+	t.Setenv("HITO_PPROF", "false")
+	plain := start(t, t.TempDir())
+	long := strings.Repeat("x", 64<<10)
+	for _, c := range []struct {
+		url    string
+		header string
+		want   int
+	}{
+		{plain.url + "/", "", http.StatusOK},
+		{plain.url + "/healthz", "", http.StatusOK},
+		{plain.url + "/metrics", "", http.StatusOK},
+		{plain.url + "/v1/ledger", "", http.StatusUnauthorized},
+		{plain.url + "/v1/tail", "", http.StatusUnauthorized},
+		{plain.url + "/v1/stats", "", http.StatusUnauthorized},
+		{plain.url + "/v1/profiles/user_id:u1", "", http.StatusUnauthorized},
+		{plain.url + "/v1/projects/demo/settings", "", http.StatusOK},
+		{plain.url + "/v1/nowhere", "", http.StatusNotFound},
+		{plain.url + "/nowhere", "", http.StatusNotFound},
+		{plain.url + "/", long, http.StatusRequestHeaderFieldsTooLarge},
+		{plain.url + "/debug/pprof/", "", http.StatusNotFound},
+		{profiled.url + "/debug/pprof/", "", http.StatusOK},
+		{profiled.url + "/debug/pprof/profile?seconds=1", "", http.StatusOK},
+		{profiled.url + "/debug/pprof/heap", "", http.StatusOK},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Long", c.header)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Errorf("%s: %v", c.url, err)
+			continue
+		}
+		resp.Body.Close()
+		if resp.StatusCode != c.want {
+			t.Errorf("%s answers %d, want %d", c.url, resp.StatusCode, c.want)
+		}
 	}
 }

@@ -13,7 +13,7 @@ type Server struct {
 	Addr           string        `env:"HITO_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to serve HTTP on."`
 	Data           string        `env:"HITO_DATA" default:".hito" placeholder:"DIR" help:"Directory that keeps everything: streams, profiles, quarantine."`
 	Projects       string        `env:"HITO_PROJECTS" placeholder:"DIR" help:"Directory of keys.yaml and one YAML file per project; empty means projects under the data directory."`
-	Memory         Bytes         `env:"HITO_MEMORY" default:"768MiB" placeholder:"SIZE" help:"Memory to stay under: caches are sized by it, and the garbage collector works harder near it."`
+	Memory         Bytes         `env:"HITO_MEMORY" default:"768MiB" placeholder:"SIZE" help:"Memory to stay under, at least 256MiB: caches are sized by it, and the garbage collector works harder near it."`
 	Retention      time.Duration `env:"HITO_RETENTION" default:"24h" placeholder:"DURATION" help:"How long records stay on a stream after they were consumed."`
 	DiskLimit      Bytes         `env:"HITO_DISK_LIMIT" default:"4GiB" placeholder:"SIZE" help:"How much consumed records may take on disk before the oldest go, whatever their age."`
 	GeoDB          []string      `name:"geo-db" env:"HITO_GEO_DB" placeholder:"FILE,…" help:"MMDB files for city and network; without one, the country is known."`
