@@ -183,7 +183,7 @@ func (db *DB) tuning() *pebble.Options {
 		CacheSize:                   32 << 20,
 		MemTableSize:                64 << 20,
 		MemTableStopWritesThreshold: 3,
-		L0CompactionThreshold:       8,
+		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       64,
 		LBaseMaxBytes:               256 << 20,
 		MaxOpenFiles:                1000,
@@ -205,8 +205,8 @@ func (db *DB) tuning() *pebble.Options {
 	o.Experimental.SpanPolicyFunc = spanPolicy
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.Levels[i].IndexBlockSize = 256 << 10 // one level of index: one block less to look up
 		o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
-		o.Levels[i].BlockSize = 16 << 10
 	}
 	o.TargetFileSizes[0] = 8 << 20
 	return o

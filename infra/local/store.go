@@ -30,6 +30,9 @@ type Store struct {
 
 	dirty        atomic.Int64 // bytes not yet on disk
 	hits, misses atomic.Int64
+	// settled counts checkpoints. What was not in memory and is read from disk
+	// is the latest as long as none ended meanwhile: what is newer is in memory.
+	settled atomic.Uint64
 }
 
 const shardCount = 64
@@ -38,13 +41,12 @@ var _ profile.Store = (*Store)(nil)
 
 // shard is a part of the cache, with its own lock.
 type shard struct {
-	mu        sync.Mutex
-	slots     map[profile.Key]*slot
-	ring      []*slot // the same slots, for the clock
-	hand      int
-	bytes     int64
-	dirty     []*slot
-	evictions uint64
+	mu    sync.Mutex
+	slots map[profile.Key]*slot
+	ring  []*slot // the same slots, for the clock
+	hand  int
+	bytes int64
+	dirty []*slot
 }
 
 // slot is one fragment in memory. Its data is replaced, never changed.
@@ -78,13 +80,14 @@ func (s *Store) Load(ctx context.Context, keys []profile.Key) ([]*profile.Fragme
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("load %d fragments: %w", len(keys), context.Cause(ctx))
 	}
+	images := make([]image, len(keys))
+	if err := s.images(keys, images); err != nil {
+		return nil, err
+	}
 	out := make([]*profile.Fragment, len(keys))
 	for i, k := range keys {
-		version, data, err := s.image(k)
-		if err != nil {
-			return nil, fmt.Errorf("load fragment %s: %w", k, err)
-		}
-		if out[i], err = fragment(k, version, data); err != nil {
+		var err error
+		if out[i], err = fragment(k, images[i].version, images[i].data); err != nil {
 			return nil, err
 		}
 	}
@@ -98,44 +101,110 @@ func fragment(k profile.Key, version uint64, data []byte) (*profile.Fragment, er
 	return profile.Decode(k, version, data) // data is never written to
 }
 
-// image returns a fragment's stored form.
-func (s *Store) image(k profile.Key) (version uint64, data []byte, err error) {
-	hit, err := s.with(s.shard(k), k, func(sl *slot) { version, data = sl.version, sl.data })
-	if hit {
-		s.hits.Add(1)
-	} else {
-		s.misses.Add(1)
+// images sets out to the fragments' stored forms. What is not in memory is read
+// through one iterator: unlike pebble's Get it asks the last level's filters
+// too, so that a visitor never seen before costs no read.
+func (s *Store) images(keys []profile.Key, out []image) error {
+	var misses []int
+	for i, k := range keys {
+		sh := s.shard(k)
+		sh.mu.Lock()
+		if sl, ok := sh.slots[k]; ok {
+			sl.used = true
+			out[i] = image{sl.version, sl.data}
+		} else {
+			misses = append(misses, i)
+		}
+		sh.mu.Unlock()
 	}
-	return version, data, err
+	s.hits.Add(int64(len(keys) - len(misses)))
+	s.misses.Add(int64(len(misses)))
+	if len(misses) == 0 {
+		return nil
+	}
+	if s.db.gone.Load() {
+		return ErrClosed
+	}
+	slices.SortFunc(misses, func(a, b int) int { return compareKeys(keys[a], keys[b]) }) // seeks go forward
+	settled := s.settled.Load()
+	it, err := s.db.pebble.NewIter(&pebble.IterOptions{UseL6Filters: true})
+	if err != nil {
+		return fmt.Errorf("load fragments: %w", err)
+	}
+	var key []byte
+	for _, i := range misses {
+		k := keys[i]
+		key = fragmentKey(key[:0], k)
+		read := s.blank(k)
+		if it.SeekPrefixGE(key) {
+			err = read.decode(it.Value())
+		} else {
+			err = it.Error()
+		}
+		if err == nil {
+			err = s.offer(read, settled, func(sl *slot) { out[i] = image{sl.version, sl.data} })
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("load fragment %s: %w", k, err), it.Close())
+		}
+	}
+	if err := it.Close(); err != nil {
+		return fmt.Errorf("load fragments: %w", err)
+	}
+	return nil
 }
 
-// with calls f with the key's slot under the shard's lock, read from disk unless
-// it is a hit.
-func (s *Store) with(sh *shard, k profile.Key, f func(*slot)) (hit bool, err error) {
+// offer calls f with the key's slot under the shard's lock: the one in memory,
+// else what was read from disk after settled was what it is.
+func (s *Store) offer(read *slot, settled uint64, f func(*slot)) error {
+	sh := s.shard(read.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sl, ok := sh.slots[k]
-	hit = ok
+	sl, ok := sh.slots[read.key]
 	for !ok {
-		evictions := sh.evictions
+		if s.settled.Load() == settled {
+			sl = read
+			sh.insert(sl)
+			break
+		}
+		// The key may have come, been written and gone since it was read.
+		settled = s.settled.Load()
 		sh.mu.Unlock()
-		read, err := s.read(k)
+		again, err := s.read(read.key)
 		sh.mu.Lock()
 		if err != nil {
-			return false, err
+			return err
 		}
-		// What was read may be old if the key came and went meanwhile.
-		if sl, ok = sh.slots[k]; !ok && sh.evictions == evictions {
-			sl, ok = read, true
-			sh.insert(sl)
-		}
+		read = again
+		sl, ok = sh.slots[read.key]
 	}
 	before := sl.bytes()
 	f(sl)
 	sl.used = true
 	sh.bytes += sl.bytes() - before
 	sh.evict(s.limit, sl, 16)
-	return hit, nil
+	return nil
+}
+
+// with calls f with the key's slot under the shard's lock, read from disk if need be.
+func (s *Store) with(k profile.Key, f func(*slot)) error {
+	sh := s.shard(k)
+	sh.mu.Lock()
+	if sl, ok := sh.slots[k]; ok {
+		before := sl.bytes()
+		f(sl)
+		sl.used = true
+		sh.bytes += sl.bytes() - before
+		sh.mu.Unlock()
+		return nil
+	}
+	sh.mu.Unlock()
+	settled := s.settled.Load()
+	read, err := s.read(k)
+	if err != nil {
+		return err
+	}
+	return s.offer(read, settled, f)
 }
 
 func (sh *shard) insert(sl *slot) {
@@ -166,22 +235,26 @@ func (sh *shard) evict(limit int64, keep *slot, looks int) {
 		sh.ring = sh.ring[:last]
 		delete(sh.slots, sl.key)
 		sh.bytes -= sl.bytes()
-		sh.evictions++
 	}
 }
 
 // read reads a fragment from disk; one that is not there is empty with version 0.
 func (s *Store) read(k profile.Key) (*slot, error) {
-	sl := &slot{key: profile.Key{Project: s.db.intern(k.Project), Visitor: strings.Clone(k.Visitor)}}
-	err := s.db.get(fragmentKey(nil, k), func(v []byte) error {
-		version, n := binary.Uvarint(v)
-		if n <= 0 {
-			return errors.New("no version")
-		}
-		sl.version, sl.data = version, slices.Clone(v[n:])
-		return nil
-	})
-	return sl, err
+	sl := s.blank(k)
+	return sl, s.db.get(fragmentKey(nil, k), sl.decode)
+}
+
+func (s *Store) blank(k profile.Key) *slot {
+	return &slot{key: profile.Key{Project: s.db.intern(k.Project), Visitor: strings.Clone(k.Visitor)}}
+}
+
+func (sl *slot) decode(v []byte) error {
+	version, n := binary.Uvarint(v)
+	if n <= 0 {
+		return errors.New("no version")
+	}
+	sl.version, sl.data = version, slices.Clone(v[n:])
+	return nil
 }
 
 // Save implements profile.Store.
@@ -197,7 +270,7 @@ func (s *Store) Save(ctx context.Context, fragments []*profile.Fragment) error {
 		}
 		saved := false
 		sh := s.shard(f.Key)
-		if _, err := s.with(sh, f.Key, func(sl *slot) {
+		if err := s.with(f.Key, func(sl *slot) {
 			if saved = sl.version == f.Version; !saved {
 				return
 			}
@@ -269,6 +342,7 @@ func (s *Store) take() []*slot {
 
 // settle ends what take began: the fragments are on disk, or to be taken again.
 func (s *Store) settle(slots []*slot, written bool) {
+	s.settled.Add(1) // before the first of them can be dropped
 	for _, sl := range slots {
 		sh := s.shard(sl.key)
 		sh.mu.Lock()
@@ -288,11 +362,13 @@ func (s *Store) settle(slots []*slot, written bool) {
 	}
 }
 
+func compareKeys(a, b profile.Key) int {
+	return cmp.Or(strings.Compare(a.Project, b.Project), strings.Compare(a.Visitor, b.Visitor))
+}
+
 func addFragments(b *pebble.Batch, slots []*slot) error {
 	// In order, each finds its place in pebble's skip list next to the last.
-	slices.SortFunc(slots, func(a, b *slot) int {
-		return cmp.Or(strings.Compare(a.key.Project, b.key.Project), strings.Compare(a.key.Visitor, b.key.Visitor))
-	})
+	slices.SortFunc(slots, func(a, b *slot) int { return compareKeys(a.key, b.key) })
 	var key, version []byte
 	for _, sl := range slots {
 		key = fragmentKey(key[:0], sl.key)
@@ -378,28 +454,23 @@ func (s *Store) unwritten(project, after string) []string {
 	return names
 }
 
-// peek is image without bringing the fragment into memory, so that a scan does
-// not drive out what is in use.
+// peek returns a fragment's stored form without bringing it into memory, so that
+// a scan does not drive out what is in use.
 func (s *Store) peek(k profile.Key) (uint64, []byte, error) {
 	sh := s.shard(k)
 	for {
-		sh.mu.Lock()
-		sl, ok := sh.slots[k]
-		evictions := sh.evictions
-		if ok {
-			version, data := sl.version, sl.data
-			sh.mu.Unlock()
-			return version, data, nil
-		}
-		sh.mu.Unlock()
+		settled := s.settled.Load()
 		read, err := s.read(k)
 		if err != nil {
 			return 0, nil, err
 		}
 		sh.mu.Lock()
-		same := sh.slots[k] == nil && sh.evictions == evictions
+		if sl, ok := sh.slots[k]; ok {
+			defer sh.mu.Unlock()
+			return sl.version, sl.data, nil
+		}
 		sh.mu.Unlock()
-		if same {
+		if s.settled.Load() == settled {
 			return read.version, read.data, nil
 		}
 	}
