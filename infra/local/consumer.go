@@ -20,6 +20,10 @@ type SubscribeOptions struct {
 	// Backoff is the pause before the first redelivery, 100 ms when 0. It
 	// doubles each time up to 5 s, and is jittered.
 	Backoff time.Duration
+	// Window is how long after one batch began the next one may begin, unless
+	// that was full: under load, batches are larger and cost less per event. What
+	// comes after a pause does not wait.
+	Window time.Duration
 	// Stage names the function in quarantine.
 	Stage quarantine.Stage
 	// Checkpointed is for handlers that save fragments: everything their
@@ -140,7 +144,11 @@ func (c *consumer) committed(cur cursor) {
 func (c *consumer) run() {
 	db := c.part.stream.db
 	c.ahead = c.at.position
+	var began time.Time
 	for !db.stopped() {
+		if rest := c.options.Window - time.Since(began); rest > 0 {
+			c.pause(rest)
+		}
 		batch, err := c.next()
 		if err != nil {
 			db.Log.Error("reading a stream failed, trying again", "stream", c.part.stream.name, "group", c.group, "err", err)
@@ -150,6 +158,10 @@ func (c *consumer) run() {
 		if len(batch) == 0 {
 			c.wait()
 			continue
+		}
+		began = time.Now()
+		if len(batch) >= c.options.MaxRecords {
+			began = time.Time{}
 		}
 		for round := 1; ; round++ {
 			err := c.batch(batch)

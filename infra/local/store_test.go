@@ -93,3 +93,36 @@ func TestSmallCache(t *testing.T) {
 		}
 	}
 }
+
+// TestStaleReadIsNotKept: a fragment is read from disk, and before it comes into
+// memory another writer saves it, a checkpoint writes it, and it is evicted.
+func TestStaleReadIsNotKept(t *testing.T) {
+	db := open(t, Options{Checkpoint: time.Hour, CacheBytes: 1})
+	st := db.Store()
+	k := profile.Key{Project: "shop", Visitor: "u:1"}
+	settled := st.settled.Load()
+	stale, err := st.read(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := profile.NewFragment(k)
+	f.State.Events = 1
+	if err := st.Save(t.Context(), []*profile.Fragment{f}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	sh := st.shard(k)
+	sh.evict(0, nil, 10)
+	if sh.slots[k] != nil {
+		t.Fatal("the fragment was not evicted")
+	}
+	if err := st.offer(stale, settled, func(sl *slot) {
+		if sl.version != 1 {
+			t.Errorf("got version %d, want 1", sl.version)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
