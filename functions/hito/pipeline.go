@@ -29,6 +29,13 @@ import (
 
 const origin = "local"
 
+// The batching windows: a visitor's events that come within one are folded into
+// the fragment at once, which is most of what scoring costs.
+const (
+	enrichWindow = 10 * time.Millisecond
+	scoreWindow  = 50 * time.Millisecond
+)
+
 // pipeline is every function, wired in one process.
 type pipeline struct {
 	db       *local.DB
@@ -127,10 +134,12 @@ func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 		Projects: p.registry, Store: p.db.Store(), Rules: p.rules.Get, Raw: raw, Ledger: p.db.Ledger(), Quarantine: p.db.Quarantine(),
 		Origin: origin, Telemetry: &p.stats, Log: log,
 	}
-	if err := raw.Subscribe("enrich", p.enrich.Handle, local.SubscribeOptions{Stage: quarantine.Enrich}); err != nil {
+	if err := raw.Subscribe("enrich", p.enrich.Handle, local.SubscribeOptions{Stage: quarantine.Enrich, MaxRecords: 2000, Window: enrichWindow}); err != nil {
 		return err
 	}
-	return enriched.Subscribe("score", p.scoreAndShow, local.SubscribeOptions{Stage: quarantine.Score, Checkpointed: true})
+	return enriched.Subscribe("score", p.scoreAndShow, local.SubscribeOptions{
+		Stage: quarantine.Score, Checkpointed: true, MaxRecords: 2000, Window: scoreWindow,
+	})
 }
 
 // scoreAndShow scores a batch and shows the console what was scored.
