@@ -102,7 +102,10 @@ type Record struct {
 	Events []*Event `protobuf:"bytes,6,rep,name=events,proto3" json:"events,omitempty"`
 	// Whether the record erases the fragment instead of adding events to it:
 	// everything received up to received_at is to be forgotten.
-	Erase         bool `protobuf:"varint,7,opt,name=erase,proto3" json:"erase,omitempty"`
+	Erase bool `protobuf:"varint,7,opt,name=erase,proto3" json:"erase,omitempty"`
+	// Identity of the acceptance: random, one for a whole request. It tells a
+	// client's repeat (another receipt) from the stream's (the same one).
+	Receipt       uint32 `protobuf:"fixed32,8,opt,name=receipt,proto3" json:"receipt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -184,6 +187,13 @@ func (x *Record) GetErase() bool {
 		return x.Erase
 	}
 	return false
+}
+
+func (x *Record) GetReceipt() uint32 {
+	if x != nil {
+		return x.Receipt
+	}
+	return 0
 }
 
 // Event is one thing a visitor did.
@@ -903,7 +913,7 @@ var File_shared_event_event_proto protoreflect.FileDescriptor
 
 const file_shared_event_event_proto_rawDesc = "" +
 	"\n" +
-	"\x18shared/event/event.proto\x12\rhito.event.v1\"\xc5\x01\n" +
+	"\x18shared/event/event.proto\x12\rhito.event.v1\"\xdf\x01\n" +
 	"\x06Record\x12\x12\n" +
 	"\x04form\x18\x01 \x01(\rR\x04form\x12\x18\n" +
 	"\aproject\x18\x02 \x01(\tR\aproject\x12\x10\n" +
@@ -912,7 +922,8 @@ const file_shared_event_event_proto_rawDesc = "" +
 	"receivedAt\x12\x16\n" +
 	"\x06origin\x18\x05 \x01(\tR\x06origin\x12,\n" +
 	"\x06events\x18\x06 \x03(\v2\x14.hito.event.v1.EventR\x06events\x12\x14\n" +
-	"\x05erase\x18\a \x01(\bR\x05erase\"\xb7\x04\n" +
+	"\x05erase\x18\a \x01(\bR\x05erase\x12\x18\n" +
+	"\areceipt\x18\b \x01(\aR\areceipt\"\xb7\x04\n" +
 	"\x05Event\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x12'\n" +

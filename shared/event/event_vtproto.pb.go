@@ -5,6 +5,7 @@
 package event
 
 import (
+	binary "encoding/binary"
 	fmt "fmt"
 	protohelpers "github.com/planetscale/vtprotobuf/protohelpers"
 	proto "google.golang.org/protobuf/proto"
@@ -31,6 +32,7 @@ func (m *Record) CloneVT() *Record {
 	r.ReceivedAt = m.ReceivedAt
 	r.Origin = m.Origin
 	r.Erase = m.Erase
+	r.Receipt = m.Receipt
 	if rhs := m.Events; rhs != nil {
 		tmpContainer := make([]*Event, len(rhs))
 		for k, v := range rhs {
@@ -260,6 +262,12 @@ func (m *Record) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.Receipt != 0 {
+		i -= 4
+		binary.LittleEndian.PutUint32(dAtA[i:], uint32(m.Receipt))
+		i--
+		dAtA[i] = 0x45
 	}
 	if m.Erase {
 		i--
@@ -976,6 +984,9 @@ func (m *Record) SizeVT() (n int) {
 	if m.Erase {
 		n += 2
 	}
+	if m.Receipt != 0 {
+		n += 5
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -1477,6 +1488,16 @@ func (m *Record) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.Erase = bool(v != 0)
+		case 8:
+			if wireType != 5 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Receipt", wireType)
+			}
+			m.Receipt = 0
+			if (iNdEx + 4) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Receipt = uint32(binary.LittleEndian.Uint32(dAtA[iNdEx:]))
+			iNdEx += 4
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -3768,6 +3789,16 @@ func (m *Record) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 			}
 			m.Erase = bool(v != 0)
+		case 8:
+			if wireType != 5 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Receipt", wireType)
+			}
+			m.Receipt = 0
+			if (iNdEx + 4) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Receipt = uint32(binary.LittleEndian.Uint32(dAtA[iNdEx:]))
+			iNdEx += 4
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
