@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hitolayer/hito/shared/event"
@@ -21,6 +22,8 @@ import (
 type batch struct {
 	h   *Handler
 	now time.Time
+	// rules are each project's, the same for the whole batch.
+	rules map[string]Rules
 	// todo is what is not yet saved, in order of arrival.
 	todo []*work
 	// byKey finds work of todo.
@@ -66,7 +69,24 @@ type loaded struct {
 }
 
 func newBatch(h *Handler) *batch {
-	return &batch{h: h, now: h.Now(), byKey: make(map[profile.Key]*work), deltas: make(map[minute]*ledger.Delta)}
+	return &batch{
+		h: h, now: h.Now(), rules: make(map[string]Rules),
+		byKey: make(map[profile.Key]*work), deltas: make(map[minute]*ledger.Delta),
+	}
+}
+
+// rulesOf returns a project's rules. Without them nothing may be folded: its
+// metrics would miss the events for good.
+func (b *batch) rulesOf(project string) (Rules, error) {
+	if rules, ok := b.rules[project]; ok {
+		return rules, nil
+	}
+	rules := b.h.Rules(project)
+	if rules == nil {
+		return nil, fmt.Errorf("project %q has no rules in service: its events wait", project)
+	}
+	b.rules[strings.Clone(project)] = rules
+	return rules, nil
 }
 
 func (b *batch) add(k profile.Key, r *event.Record) {
@@ -102,13 +122,16 @@ func (b *batch) round(ctx context.Context) error {
 	if err := b.load(ctx, keys); err != nil {
 		return err
 	}
-	var claims []claim
+	if err := b.eraseWithUsers(ctx, b.order); err != nil {
+		return err
+	}
+	var news []news
 	for _, w := range b.todo {
 		f := b.loaded[w.key]
 		f.work = w
-		claims = b.fold(f, claims)
+		news = b.fold(f, news)
 	}
-	if err := b.claim(ctx, claims); err != nil {
+	if err := b.tell(ctx, news); err != nil {
 		return err
 	}
 	heads, err := b.heads(ctx)
@@ -130,9 +153,9 @@ func (b *batch) round(ctx context.Context) error {
 	if err := b.save(ctx, anonymous); err != nil {
 		return err
 	}
-	for _, c := range claims {
-		if f := b.loaded[c.anonymous]; f.changed && !f.saved {
-			b.loaded[c.user].postponed = true
+	for _, n := range news {
+		if f := b.loaded[n.anonymous]; f.changed && !f.saved {
+			b.loaded[n.user].postponed = true
 		}
 	}
 	for _, f := range heads {
@@ -178,60 +201,99 @@ func (b *batch) load(ctx context.Context, keys []profile.Key) error {
 // counted reports whether the fragment alone makes a person.
 func counted(f *profile.Fragment) bool { return f.State.Events > 0 && f.Claimant() == "" }
 
-// claim is news for an anonymous fragment: a user claims it.
-type claim struct {
+// news is what an anonymous fragment is to be told of a user: that the user
+// claims it since at or, without at, is erased.
+type news struct {
 	user, anonymous profile.Key
 	at              *profile.Stamp
 	receivedAt      int64
 }
 
-// fold folds the work into its fragment, and appends the claims its events make
-// that the fragment had not heard of.
-func (b *batch) fold(f *loaded, claims []claim) []claim {
-	if rules := b.h.Rules(f.Key.Project); rules != nil {
-		b.folder.Metrics = rules
-	} else {
-		b.folder.Metrics = nil
+// eraseWithUsers erases the anonymous fragments whose users were erased since
+// they claimed them: more than a user's fragment lists, or claimed meanwhile.
+func (b *batch) eraseWithUsers(ctx context.Context, fragments []*loaded) error {
+	var users []profile.Key
+	for _, f := range fragments {
+		if user := f.Claimant(); user != "" {
+			users = append(users, profile.Key{Project: f.Key.Project, Visitor: event.UserPrefix + user})
+		}
 	}
-	_, user := f.Key.User()
-	if user {
-		for _, r := range f.work.records {
-			if r.ReceivedAt <= f.erasedAt {
-				continue
-			}
-			for _, e := range r.Events {
-				if id, ok := e.Claim(); ok {
-					at := profile.StampOf(e)
-					// A repeat may be of a batch that failed half way: do its claims again.
-					if !f.Knows(id, at) || f.Reflects(e.MessageId) {
-						claims = append(claims, claim{f.Key, profile.Key{Project: f.Key.Project, Visitor: event.AnonymousPrefix + id}, at, r.ReceivedAt})
-					}
-				}
+	if err := b.load(ctx, users); err != nil {
+		return err
+	}
+	for _, f := range fragments {
+		if user := f.Claimant(); user != "" {
+			head := b.loaded[profile.Key{Project: f.Key.Project, Visitor: event.UserPrefix + user}]
+			if f.ErasedWith(head.Fragment) && f.Erase(head.State.ErasedAt) {
+				f.changed = true
 			}
 		}
 	}
+	return nil
+}
+
+// fold folds the work into its fragment, and appends what it means for other fragments.
+func (b *batch) fold(f *loaded, told []news) []news {
+	b.folder.Metrics = b.rules[f.Key.Project]
+	_, user := f.Key.User()
 	f.tally = make([]profile.Tally, len(f.work.records))
 	for i, r := range f.work.records {
+		if user {
+			told = b.hear(f, r, told)
+		}
 		t := b.folder.Fold(f.Fragment, r)
 		f.tally[i] = t
 		f.changed = f.changed || t.Scored > 0 || f.State.ErasedAt != f.erasedAt
 	}
-	return claims
+	return told
 }
 
-// claim tells the anonymous fragments who claims them.
-func (b *batch) claim(ctx context.Context, claims []claim) error {
-	keys := make([]profile.Key, len(claims))
-	for i, c := range claims {
-		keys[i] = c.anonymous
+// hear appends what a user's record, not yet folded, says of anonymous fragments.
+func (b *batch) hear(f *loaded, r *event.Record, told []news) []news {
+	if r.ReceivedAt <= f.State.ErasedAt {
+		return told
 	}
+	if r.Erase {
+		for _, k := range f.ClaimKeys() {
+			told = append(told, news{user: f.Key, anonymous: k, receivedAt: r.ReceivedAt})
+		}
+		return told
+	}
+	for _, e := range r.Events {
+		id, ok := e.Claim()
+		if !ok {
+			continue
+		}
+		at := profile.StampOf(e)
+		// A repeat may be of a batch that failed half way: do its claims again.
+		if !f.Knows(id, at) || f.Reflects(e.MessageId) {
+			told = append(told, news{f.Key, profile.Key{Project: f.Key.Project, Visitor: event.AnonymousPrefix + id}, at, r.ReceivedAt})
+		}
+	}
+	return told
+}
+
+// tell tells the anonymous fragments, in order.
+func (b *batch) tell(ctx context.Context, told []news) error {
+	keys := make([]profile.Key, len(told))
+	for i, n := range told {
+		keys[i] = n.anonymous
+	}
+	known := len(b.order)
 	if err := b.load(ctx, keys); err != nil {
 		return err
 	}
-	for _, c := range claims {
-		f := b.loaded[c.anonymous]
-		if id, _ := c.user.User(); c.receivedAt > f.State.ErasedAt && f.Claim(id, c.at) {
-			f.changed = true
+	if err := b.eraseWithUsers(ctx, b.order[known:]); err != nil {
+		return err
+	}
+	for _, n := range told {
+		f := b.loaded[n.anonymous]
+		id, _ := n.user.User()
+		switch {
+		case n.at == nil:
+			f.changed = f.Claimant() == id && f.Erase(n.receivedAt) || f.changed
+		case n.receivedAt > f.State.ErasedAt:
+			f.changed = f.Claim(id, n.at, n.receivedAt) || f.changed
 		}
 	}
 	return nil
@@ -280,17 +342,13 @@ func (b *batch) person(head *loaded) *profile.Person {
 }
 
 func (b *batch) decide(head *loaded) {
-	rules := b.h.Rules(head.Key.Project)
-	if rules == nil {
-		return
-	}
 	b.standings = b.standings[:0]
 	p := b.person(head)
 	if p.Events() > 0 {
-		b.standings = rules.Standings(p, b.now, b.standings)
+		b.standings = b.rules[head.Key.Project].Standings(p, b.now, b.standings)
 	}
 	c := p.Decide(b.standings, b.now)
-	head.changed = head.changed || c.Saved
+	head.changed = head.changed || c.Head
 	head.sizes = c.Sizes
 }
 

@@ -23,9 +23,11 @@ type Rules interface {
 }
 
 // Handler scores batches of the enriched stream.
+// All fields are required.
 type Handler struct {
 	Store profile.Store
-	// Rules returns a project's rules, nil when it has none.
+	// Rules returns a project's rules, nil when none are in service: its records
+	// then wait, since events folded without rules would be missing in metrics.
 	Rules func(project string) Rules
 	// Actions is the stream of transitions (encoded profile.Transition).
 	Actions   stream.Publisher
@@ -47,6 +49,10 @@ func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
 			failures = append(failures, stream.Failure{Index: i, Err: stream.Permanent(err)})
 			continue
 		}
+		if _, err := b.rulesOf(r.Project); err != nil {
+			failures = append(failures, stream.Failure{Index: i, Err: err})
+			continue
+		}
 		oldest = min(oldest, r.ReceivedAt)
 		// Stores keep keys; the record's own strings are the stream's memory.
 		b.add(profile.Key{Project: strings.Clone(r.Project), Visitor: strings.Clone(r.Key)}, r)
@@ -54,7 +60,12 @@ func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
 	if err := b.run(ctx); err != nil {
 		return fmt.Errorf("score %d records: %w", len(records), err)
 	}
-	h.Telemetry.Emit(ctx, "score",
+	h.emit(ctx, b, telemetry.Value{Name: "latency", Unit: telemetry.Milliseconds, V: float64(h.Now().UnixMilli() - oldest)})
+	return failures.OrNil()
+}
+
+func (h *Handler) emit(ctx context.Context, b *batch, more ...telemetry.Value) {
+	h.Telemetry.Emit(ctx, "score", append(more,
 		telemetry.Value{Name: "events_scored", Unit: telemetry.Count, V: float64(b.tally.Scored)},
 		telemetry.Value{Name: "events_duplicate", Unit: telemetry.Count, V: float64(b.tally.Duplicate)},
 		telemetry.Value{Name: "events_suppressed", Unit: telemetry.Count, V: float64(b.tally.Suppressed)},
@@ -62,7 +73,5 @@ func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
 		telemetry.Value{Name: "window_evictions", Unit: telemetry.Count, V: float64(b.tally.Evicted)},
 		telemetry.Value{Name: "save_conflicts", Unit: telemetry.Count, V: float64(b.conflicts)},
 		telemetry.Value{Name: "transitions", Unit: telemetry.Count, V: float64(b.transitions)},
-		telemetry.Value{Name: "latency", Unit: telemetry.Milliseconds, V: float64(h.Now().UnixMilli() - oldest)},
-	)
-	return failures.OrNil()
+	)...)
 }

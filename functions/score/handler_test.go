@@ -146,7 +146,7 @@ func (w *world) track(user, anonymous string) stream.Record {
 		MessageId: fmt.Sprint("m", w.minted), Type: event.Type_TYPE_TRACK, Name: "Viewed",
 		UserId: user, AnonymousId: anonymous, Timestamp: epoch + int64(w.minted),
 	}
-	return w.encode(&event.Record{Project: "p", Key: e.VisitorKey(), ReceivedAt: epoch + int64(w.minted), Events: []*event.Event{e}})
+	return w.encode(&event.Record{Project: "p", Key: e.VisitorKey(), ReceivedAt: epoch + int64(w.minted), Receipt: uint32(w.minted), Events: []*event.Event{e}})
 }
 
 func (w *world) encode(r *event.Record) stream.Record {
@@ -225,7 +225,7 @@ func TestRepeatByTheClientIsADuplicate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again.ReceivedAt += 5
+	again.Receipt += 5
 	w.handle(r)
 	w.handle(w.encode(again))
 	if c := w.book.Counts; c.Scored != 1 || c.Duplicate != 1 {
@@ -366,9 +366,85 @@ func TestKeysOutliveTheBatch(t *testing.T) {
 	}
 }
 
-func TestReevaluateDecidesWithoutEvents(t *testing.T) {
+// noSegments is rules without any.
+type noSegments struct{ fewEvents }
+
+func (noSegments) Standings(_ *profile.Person, _ time.Time, into []profile.Standing) []profile.Standing {
+	return into
+}
+
+// TestEventsOfAProjectWithoutRulesWait: once they were folded without metrics,
+// and rules that came back found them counted.
+func TestEventsOfAProjectWithoutRulesWait(t *testing.T) {
 	w := newWorld(t)
 	w.Rules = func(string) score.Rules { return nil }
+	r := w.track("u", "a")
+	err := w.Handle(t.Context(), []stream.Record{r})
+	failures, ok := err.(stream.Failures)
+	if !ok || len(failures) != 1 || stream.IsPermanent(failures[0].Err) {
+		t.Fatalf("error %v", err)
+	}
+	if len(w.store.fragments) > 0 {
+		t.Fatal("folded")
+	}
+}
+
+// TestEraseTakesEveryAnonymousFragmentAlong, also those the user's fragment no
+// longer lists, and a claim that is accepted later begins anew.
+func TestEraseTakesEveryAnonymousFragmentAlong(t *testing.T) {
+	w := newWorld(t)
+	const ids = 40
+	for i := range ids {
+		a := fmt.Sprint("a", i)
+		w.handle(w.track("", a), w.track("u", a))
+	}
+	w.handle(w.encode(&event.Record{Project: "p", Key: "u:u", ReceivedAt: epoch + 900, Erase: true}))
+	for i := range ids {
+		if p := w.person(fmt.Sprint("a:a", i)); p != nil {
+			t.Fatalf("a%d still has %d events of %q", i, p.Events(), p.UserID())
+		}
+	}
+	w.reevaluate()
+	for i := range ids {
+		k := profile.Key{Project: "p", Visitor: fmt.Sprint("a:a", i)}
+		f, err := w.store.Load(t.Context(), []profile.Key{k})
+		if err != nil || f[0].State.Events > 0 {
+			t.Fatalf("%s keeps %d events, %v", k, f[0].State.Events, err)
+		}
+	}
+	if n := w.book.People; n != 0 {
+		t.Fatalf("%d people", n)
+	}
+	w.minted = 1000 // accepted after the erasure
+	w.handle(w.track("", "a39"), w.track("u", "a39"), w.track("", "a0"))
+	if n := w.person("u:u").Events(); n != 2 {
+		t.Fatalf("the new person has %d events", n)
+	}
+	if id := w.person("a:a0").UserID(); id != "" {
+		t.Fatalf("a0 still belongs to %q", id)
+	}
+}
+
+// TestEraseAndClaimsInOneBatch: a claim before the erasure goes with it, one
+// after it stays.
+func TestEraseAndClaimsInOneBatch(t *testing.T) {
+	w := newWorld(t)
+	w.handle(w.track("", "x"), w.track("", "y"))
+	before := w.track("u", "x")
+	erase := w.encode(&event.Record{Project: "p", Key: "u:u", ReceivedAt: epoch + 500, Erase: true})
+	w.minted = 600
+	w.handle(before, erase, w.track("u", "x"), w.track("u", "y"))
+	if n := w.person("u:u").Events(); n != 3 { // two of its own, y's one
+		t.Fatalf("%d events", n)
+	}
+	if ids := w.person("u:u").AnonymousIDs(); fmt.Sprint(ids) != "[x y]" {
+		t.Fatalf("ids %v", ids)
+	}
+}
+
+func TestReevaluateDecidesWithoutEvents(t *testing.T) {
+	w := newWorld(t)
+	w.Rules = func(string) score.Rules { return noSegments{} }
 	w.handle(w.track("u", "a"), w.track("", "a"))
 	w.expect()
 	w.Rules = func(string) score.Rules { return fewEvents{} }

@@ -32,16 +32,21 @@ func claimPlace(claims []*Claim, at *Stamp) int {
 	return i
 }
 
-// Claim notes on an anonymous fragment that a user claims it since first, and
-// reports whether that was news. The earliest claimants are kept, the earliest
-// of all wins: a minimum per user, so it commutes.
-func (f *Fragment) Claim(userID string, first *Stamp) (changed bool) {
+// Claim notes on an anonymous fragment that a user claims it since first, by an
+// event accepted at receivedAt (Unix milliseconds), and reports whether that was
+// news. The earliest claimants are kept, the earliest of all wins: a minimum per
+// user, so it commutes.
+func (f *Fragment) Claim(userID string, first *Stamp, receivedAt int64) (changed bool) {
 	s := f.State
 	i := slices.IndexFunc(s.Claims, func(c *Claim) bool { return c.Id == userID })
 	if i >= 0 {
-		if first.Compare(s.Claims[i].First) >= 0 {
-			return false
+		c := s.Claims[i]
+		later := receivedAt > c.ReceivedAt
+		c.ReceivedAt = max(c.ReceivedAt, receivedAt)
+		if first.Compare(c.First) >= 0 {
+			return later
 		}
+		receivedAt = c.ReceivedAt
 		s.Claims = slices.Delete(s.Claims, i, i+1)
 	}
 	i = 0
@@ -52,8 +57,16 @@ func (f *Fragment) Claim(userID string, first *Stamp) (changed bool) {
 		return false
 	}
 	s.Form = Form
-	s.Claims = insert(s.Claims, i, &Claim{Id: userID, First: first}, maxClaimants)
+	s.Claims = insert(s.Claims, i, &Claim{Id: userID, First: first, ReceivedAt: receivedAt}, maxClaimants)
 	return true
+}
+
+// ErasedWith reports whether an anonymous fragment belongs to the user of head,
+// and the user was erased since it claimed the fragment: the fragment is to be
+// erased too.
+func (f *Fragment) ErasedWith(head *Fragment) bool {
+	user, _ := head.Key.User()
+	return user != "" && f.Claimant() == user && f.State.Claims[0].ReceivedAt <= head.State.ErasedAt
 }
 
 // Claimants returns the users that claim an anonymous fragment, the one it

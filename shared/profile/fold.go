@@ -82,27 +82,27 @@ type Folder struct {
 func (fo *Folder) Fold(f *Fragment, r *event.Record) Tally {
 	s := f.State
 	if r.Erase {
-		f.erase(r.ReceivedAt)
+		f.Erase(r.ReceivedAt)
 		return Tally{}
 	}
 	if r.ReceivedAt <= s.ErasedAt {
 		return Tally{Suppressed: len(r.Events)}
 	}
 	var t Tally
-	before := s.seenCount()
+	before := s.seenEnd()
 	s.Form = Form
 	s.ReceivedUntil = max(s.ReceivedUntil, r.ReceivedAt)
 	for _, e := range r.Events {
 		at := StampOf(e)
 		if i := f.window.find(s, at.Id); i >= 0 {
-			if i < before && s.receipt(i) == uint32(r.ReceivedAt) {
+			if i < before && s.receipt(i) == r.Receipt {
 				t.Redelivered++
 			} else {
 				t.Duplicate++
 			}
 			continue
 		}
-		s.see(at.Id, r.ReceivedAt)
+		s.see(at.Id, r.ReceivedAt, r.Receipt)
 		fo.add(s, e, at)
 		t.Scored++
 	}
@@ -110,15 +110,17 @@ func (fo *Folder) Fold(f *Fragment, r *event.Record) Tally {
 	return t
 }
 
-// erase forgets everything received so far: the fragment is then the fold over
-// what is received after ErasedAt, which is why ErasedAt is never before a
-// receipt already folded.
-func (f *Fragment) erase(at int64) {
+// Erase forgets everything received up to at (Unix milliseconds), and what was
+// folded since: the fragment is then the fold over what is received after
+// ErasedAt, which is why ErasedAt is never before a receipt already folded. It
+// reports whether that changed anything.
+func (f *Fragment) Erase(at int64) (changed bool) {
 	if f.State.ErasedAt >= at {
-		return
+		return false
 	}
 	f.State = &State{Form: Form, ErasedAt: max(at, f.State.ReceivedUntil)}
 	f.window = window{}
+	return true
 }
 
 // StampOf returns the place of an event among all others.
@@ -147,7 +149,7 @@ func (fo *Folder) add(s *State, e *event.Event, at *Stamp) {
 	}
 	s.LastSeen = max(s.LastSeen, e.Timestamp)
 	s.Events++
-	s.addName(countedName(e), 1)
+	s.addName(e.CountedName(), 1)
 	s.addSlot(e.Timestamp)
 	s.addRecent(e, at)
 	fo.addTraits(s, e, at)
@@ -166,15 +168,6 @@ func (fo *Folder) add(s *State, e *event.Event, at *Stamp) {
 			s.addContribution(&fo.contributions[i], at)
 		}
 	}
-}
-
-// countedName is what EventsNamed counts an event under: a track event's name,
-// any other's type.
-func countedName(e *event.Event) string {
-	if e.Type == event.Type_TYPE_TRACK {
-		return e.Name
-	}
-	return e.Type.Word()
 }
 
 // insert puts x at i and drops what then exceeds limit.

@@ -58,14 +58,15 @@ type State struct {
 	FirstTouch *Touch  `protobuf:"bytes,15,opt,name=first_touch,json=firstTouch,proto3" json:"first_touch,omitempty"`
 	LastTouch  *Touch  `protobuf:"bytes,16,opt,name=last_touch,json=lastTouch,proto3" json:"last_touch,omitempty"`
 	Group      *TextAt `protobuf:"bytes,17,opt,name=group,proto3" json:"group,omitempty"`
-	// The dedupe window, oldest receipt first, in blocks of 128 entries, the last
-	// one shorter. An entry is the hash of a message id (8 bytes) and the low half
-	// of its receipt in Unix milliseconds (4 bytes), little-endian.
+	// The dedupe window, in blocks in order of arrival. A block begins with when
+	// its first and its last entry were accepted (Unix seconds, 4 bytes each), and
+	// has up to 128 entries: the hash of a message id (8 bytes) and the receipt it
+	// was accepted with (4 bytes). All little-endian.
 	Seen [][]byte `protobuf:"bytes,20,rep,name=seen,proto3" json:"seen,omitempty"`
 	// By segment.
-	Memberships []*Membership `protobuf:"bytes,22,rep,name=memberships,proto3" json:"memberships,omitempty"`
+	Memberships []*Membership `protobuf:"bytes,21,rep,name=memberships,proto3" json:"memberships,omitempty"`
 	// Transitions decided and not yet known to be published.
-	Outbox        []*Transition `protobuf:"bytes,23,rep,name=outbox,proto3" json:"outbox,omitempty"`
+	Outbox        []*Transition `protobuf:"bytes,22,rep,name=outbox,proto3" json:"outbox,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -745,7 +746,10 @@ type Claim struct {
 	// Latest event that made it, on a user's fragment.
 	Last *Stamp `protobuf:"bytes,3,opt,name=last,proto3" json:"last,omitempty"`
 	// On a user's fragment: whether the anonymous id's segment memberships were taken over.
-	Absorbed      bool `protobuf:"varint,4,opt,name=absorbed,proto3" json:"absorbed,omitempty"`
+	Absorbed bool `protobuf:"varint,4,opt,name=absorbed,proto3" json:"absorbed,omitempty"`
+	// On an anonymous fragment: when the claim was accepted, Unix milliseconds. An
+	// erasure of the user since then takes the fragment with it.
+	ReceivedAt    int64 `protobuf:"varint,5,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -806,6 +810,13 @@ func (x *Claim) GetAbsorbed() bool {
 		return x.Absorbed
 	}
 	return false
+}
+
+func (x *Claim) GetReceivedAt() int64 {
+	if x != nil {
+		return x.ReceivedAt
+	}
+	return 0
 }
 
 type AgentAt struct {
@@ -1212,8 +1223,8 @@ const file_shared_profile_fragment_proto_rawDesc = "" +
 	"last_touch\x18\x10 \x01(\v2\x16.hito.profile.v1.TouchR\tlastTouch\x12-\n" +
 	"\x05group\x18\x11 \x01(\v2\x17.hito.profile.v1.TextAtR\x05group\x12\x12\n" +
 	"\x04seen\x18\x14 \x03(\fR\x04seen\x12=\n" +
-	"\vmemberships\x18\x16 \x03(\v2\x1b.hito.profile.v1.MembershipR\vmemberships\x123\n" +
-	"\x06outbox\x18\x17 \x03(\v2\x1b.hito.profile.v1.TransitionR\x06outbox\"+\n" +
+	"\vmemberships\x18\x15 \x03(\v2\x1b.hito.profile.v1.MembershipR\vmemberships\x123\n" +
+	"\x06outbox\x18\x16 \x03(\v2\x1b.hito.profile.v1.TransitionR\x06outbox\"+\n" +
 	"\x05Stamp\x12\x12\n" +
 	"\x04time\x18\x01 \x01(\x03R\x04time\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x06R\x02id\"5\n" +
@@ -1248,12 +1259,14 @@ const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\x02id\x18\x02 \x01(\x06R\x02id\x12'\n" +
 	"\x04type\x18\x03 \x01(\x0e2\x13.hito.event.v1.TypeR\x04type\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x12\n" +
-	"\x04path\x18\x05 \x01(\tR\x04path\"\x8d\x01\n" +
+	"\x04path\x18\x05 \x01(\tR\x04path\"\xae\x01\n" +
 	"\x05Claim\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12,\n" +
 	"\x05first\x18\x02 \x01(\v2\x16.hito.profile.v1.StampR\x05first\x12*\n" +
 	"\x04last\x18\x03 \x01(\v2\x16.hito.profile.v1.StampR\x04last\x12\x1a\n" +
-	"\babsorbed\x18\x04 \x01(\bR\babsorbed\"]\n" +
+	"\babsorbed\x18\x04 \x01(\bR\babsorbed\x12\x1f\n" +
+	"\vreceived_at\x18\x05 \x01(\x03R\n" +
+	"receivedAt\"]\n" +
 	"\aAgentAt\x12&\n" +
 	"\x02at\x18\x01 \x01(\v2\x16.hito.profile.v1.StampR\x02at\x12*\n" +
 	"\x05agent\x18\x02 \x01(\v2\x14.hito.event.v1.AgentR\x05agent\"U\n" +

@@ -285,6 +285,7 @@ func (m *Claim) CloneVT() *Claim {
 	r.First = m.First.CloneVT()
 	r.Last = m.Last.CloneVT()
 	r.Absorbed = m.Absorbed
+	r.ReceivedAt = m.ReceivedAt
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -476,7 +477,7 @@ func (m *State) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 			i--
 			dAtA[i] = 0x1
 			i--
-			dAtA[i] = 0xba
+			dAtA[i] = 0xb2
 		}
 	}
 	if len(m.Memberships) > 0 {
@@ -490,7 +491,7 @@ func (m *State) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 			i--
 			dAtA[i] = 0x1
 			i--
-			dAtA[i] = 0xb2
+			dAtA[i] = 0xaa
 		}
 	}
 	if len(m.Seen) > 0 {
@@ -1101,6 +1102,11 @@ func (m *Claim) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.ReceivedAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.ReceivedAt))
+		i--
+		dAtA[i] = 0x28
 	}
 	if m.Absorbed {
 		i--
@@ -1831,6 +1837,9 @@ func (m *Claim) SizeVT() (n int) {
 	if m.Absorbed {
 		n += 2
 	}
+	if m.ReceivedAt != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.ReceivedAt))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2550,7 +2559,7 @@ func (m *State) UnmarshalVT(dAtA []byte) error {
 			m.Seen = append(m.Seen, make([]byte, postIndex-iNdEx))
 			copy(m.Seen[len(m.Seen)-1], dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
-		case 22:
+		case 21:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Memberships", wireType)
 			}
@@ -2584,7 +2593,7 @@ func (m *State) UnmarshalVT(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
-		case 23:
+		case 22:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Outbox", wireType)
 			}
@@ -3838,6 +3847,25 @@ func (m *Claim) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.Absorbed = bool(v != 0)
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ReceivedAt", wireType)
+			}
+			m.ReceivedAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ReceivedAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -5345,7 +5373,7 @@ func (m *State) UnmarshalVTUnsafe(dAtA []byte) error {
 			}
 			m.Seen = append(m.Seen, dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
-		case 22:
+		case 21:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Memberships", wireType)
 			}
@@ -5379,7 +5407,7 @@ func (m *State) UnmarshalVTUnsafe(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
-		case 23:
+		case 22:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Outbox", wireType)
 			}
@@ -6644,6 +6672,25 @@ func (m *Claim) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 			}
 			m.Absorbed = bool(v != 0)
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ReceivedAt", wireType)
+			}
+			m.ReceivedAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ReceivedAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

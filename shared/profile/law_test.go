@@ -79,7 +79,7 @@ func drawRecords(t *rapid.T) []*event.Record {
 	var records []*event.Record
 	for i := 0; i < n; {
 		size := min(rapid.IntRange(1, 12).Draw(t, "record"), n-i)
-		r := &event.Record{ReceivedAt: lawEpoch + 50*86_400_000 + int64(len(records)%7)}
+		r := &event.Record{ReceivedAt: lawEpoch + 50*86_400_000 + int64(len(records)%7), Receipt: uint32(len(records))}
 		for range size {
 			r.Events = append(r.Events, drawEvent(t, i))
 			i++
@@ -102,7 +102,8 @@ func fold(f *Fragment, records ...*event.Record) Tally {
 func observed(f *Fragment) string {
 	s := f.State.CloneVT()
 	s.Seen, s.Memberships, s.Outbox = nil, nil, nil
-	for _, c := range s.Claims { // kept to spare writes, read by nobody
+	for _, c := range s.Claims { // kept for erasures, and to spare writes
+		c.ReceivedAt = 0
 		if _, user := f.Key.User(); user {
 			c.First = nil
 		}
@@ -227,7 +228,7 @@ func TestLawClaimsTakeTheEarliest(t *testing.T) {
 		claimAll := func(cs []claim) *Fragment {
 			f := NewFragment(Key{"p", "a:x"})
 			for _, c := range cs {
-				f.Claim(c.user, c.at)
+				f.Claim(c.user, c.at, c.at.Time)
 			}
 			return f
 		}

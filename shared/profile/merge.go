@@ -1,8 +1,8 @@
 package profile
 
 import (
+	"cmp"
 	"slices"
-	"strings"
 )
 
 // Merge folds o into s, where the two are folds over disjoint sets of events:
@@ -54,7 +54,7 @@ func (s *State) Merge(o *State) {
 func (s *State) mergeMetric(o *MetricState) {
 	m := s.metric(o.Metric)
 	if m == nil {
-		i, _ := slices.BinarySearchFunc(s.Metrics, o.Metric, func(m *MetricState, id uint64) int { return compareUint(m.Metric, id) })
+		i, _ := slices.BinarySearchFunc(s.Metrics, o.Metric, func(m *MetricState, id uint64) int { return cmp.Compare(m.Metric, id) })
 		s.Metrics = slices.Insert(s.Metrics, i, o.CloneVT())
 		return
 	}
@@ -68,10 +68,10 @@ func (s *State) mergeMetric(o *MetricState) {
 // MergeClaims folds in the claims of another replica of the same fragment.
 func (f *Fragment) MergeClaims(o *Fragment) {
 	for _, c := range o.State.Claims {
-		if strings.HasPrefix(f.Key.Visitor, "u:") {
+		if _, user := f.Key.User(); user {
 			f.State.addClaim(c.Id, c.First, c.Last)
 		} else {
-			f.Claim(c.Id, c.First)
+			f.Claim(c.Id, c.First, c.ReceivedAt)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -59,7 +60,7 @@ func (s *State) addContribution(c *Contribution, at *Stamp) {
 	if state == nil {
 		state = &MetricState{Metric: m.ID, Kind: uint32(m.Kind), Keep: uint32(m.keep())}
 		s.Metrics = append(s.Metrics, state)
-		slices.SortFunc(s.Metrics, func(a, b *MetricState) int { return compareUint(a.Metric, b.Metric) })
+		slices.SortFunc(s.Metrics, func(a, b *MetricState) int { return cmp.Compare(a.Metric, b.Metric) })
 	}
 	b := state.bucket(m.index(at.Time))
 	if b == nil {
@@ -76,16 +77,6 @@ func (s *State) addContribution(c *Contribution, at *Stamp) {
 		v.Hashes = []uint64{c.Value.hash()}
 	}
 	b.merge(&v, m.Kind)
-}
-
-func compareUint(a, b uint64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 func (s *State) metric(id uint64) *MetricState {
@@ -223,7 +214,7 @@ func (v Value) hash() uint64 {
 	return xxhash.Sum64String(v.Text)
 }
 
-// value reads a JSON scalar back.
+// readScalar reads a JSON scalar back.
 func readScalar(b []byte) Value {
 	if len(b) > 0 && b[0] == '"' {
 		var s string

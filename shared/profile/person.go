@@ -32,7 +32,7 @@ func NewPerson(head *Fragment, fragments []*Fragment) *Person {
 		return p
 	}
 	for _, f := range fragments {
-		if f.Claimant() != user {
+		if f.Claimant() != user || f.ErasedWith(head) {
 			continue
 		}
 		p.Claimed = append(p.Claimed, f)
@@ -70,8 +70,12 @@ func LoadPerson(ctx context.Context, store Store, key Key) (*Person, error) {
 	}
 	keys := head.ClaimKeys()
 	if user := head.Claimant(); user != "" {
+		f := head
 		if head, err = loadOne(ctx, store, Key{key.Project, event.UserPrefix + user}); err != nil {
 			return nil, err
+		}
+		if f.ErasedWith(head) {
+			return nil, nil
 		}
 		// The user's fragment learns of a claim after the anonymous one does.
 		if keys = head.ClaimKeys(); !slices.Contains(keys, key) {

@@ -2,7 +2,7 @@
 // one visitor key's events, and a person is the view over a user's fragment and
 // the anonymous fragments that user claims.
 //
-// The one law: any order, any repetition, same result. Apply is commutative,
+// The one law: any order, any repetition, same result. Folding is commutative,
 // associative and, within the dedupe window, idempotent; Merge joins folds of
 // disjoint sets. See docs/adr for what follows from it.
 package profile

@@ -86,11 +86,12 @@ func TestUnknownFieldsAreCarriedAlong(t *testing.T) {
 
 func TestDecodeRefusesWhatItCannotRead(t *testing.T) {
 	for name, s := range map[string]*State{
-		"form 0":       {},
-		"form 2":       {Form: Form + 1},
-		"has 11 bytes": {Form: Form, Seen: [][]byte{make([]byte, 11)}},
-		"has 12 bytes": {Form: Form, Seen: [][]byte{make([]byte, 12), make([]byte, 12)}},
-		"reads up to ": {Form: 99},
+		"form 0":                             {},
+		"form 2":                             {Form: Form + 1},
+		"has 19 bytes":                       {Form: Form, Seen: [][]byte{make([]byte, 19)}},
+		"1 of the dedupe window has 7 bytes": {Form: Form, Seen: [][]byte{make([]byte, 20), make([]byte, 7)}},
+		"has 1000 blocks":                    {Form: Form, Seen: make([][]byte, 1000)},
+		"reads up to ":                       {Form: 99},
 	} {
 		data, err := s.MarshalVT()
 		if err != nil {

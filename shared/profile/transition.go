@@ -19,8 +19,8 @@ type Standing struct {
 
 // Change is what deciding a person's segments did to the head fragment.
 type Change struct {
-	// Saved reports whether the head has to be saved.
-	Saved bool
+	// Head reports whether it changed the head, which is then to be saved.
+	Head bool
 	// Sizes is by how much each segment grew.
 	Sizes map[string]int64
 }
@@ -41,8 +41,8 @@ func (f *Fragment) In(segment string) bool {
 	return m.In()
 }
 
-// Memberships returns in how many segments the fragment's person is.
-func (f *Fragment) Memberships() (n int) {
+// InSegments returns in how many segments the fragment's person is.
+func (f *Fragment) InSegments() (n int) {
 	for _, m := range f.State.Memberships {
 		if m.In() {
 			n++
@@ -81,7 +81,7 @@ func (p *Person) Decide(standings []Standing, now time.Time) (c Change) {
 	for _, m := range p.Head.State.Memberships {
 		if m.In() && !slices.ContainsFunc(standings, func(st Standing) bool { return st.Segment == m.Segment }) {
 			p.Head.State.change(m.Segment, now)
-			c.Saved = true
+			c.Head = true
 			c.size(m.Segment, -1)
 		}
 	}
@@ -95,7 +95,7 @@ func (p *Person) Decide(standings []Standing, now time.Time) (c Change) {
 			Id:      TransitionID(p.Head, m.Segment, m.Changes),
 			Segment: st.Segment, Entered: st.In, At: now.UnixMilli(),
 		})
-		c.Saved = true
+		c.Head = true
 		if st.In {
 			c.size(st.Segment, 1)
 		} else {
@@ -121,7 +121,7 @@ func (p *Person) absorb(now time.Time, c *Change) {
 			if !m.In() {
 				continue
 			}
-			c.Saved, claim.Absorbed = true, true
+			c.Head, claim.Absorbed = true, true
 			if own, _ := p.Head.State.membership(m.Segment); own.In() {
 				c.size(m.Segment, -1) // two members became one
 			} else {

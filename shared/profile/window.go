@@ -5,57 +5,77 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 )
 
 // The dedupe window is kept in blocks, because a busy visitor's is large and
 // changes with every event: all blocks but the last are shared with what the
-// fragment was decoded from, and leave whole.
+// fragment was decoded from. Blocks leave whole.
 const (
+	headBytes    = 8
 	entryBytes   = 12
 	blockEntries = 128
+	// blockSpan is how long a block takes entries: it may not keep those of a
+	// rare visitor until it is full.
+	blockSpan = WindowAge / 4
 )
 
-func entryID(block []byte, i int) uint64 {
-	return binary.LittleEndian.Uint64(block[i*entryBytes:])
-}
+// block is one block of the window.
+type block []byte
 
-func entryReceipt(block []byte, i int) uint32 {
-	return binary.LittleEndian.Uint32(block[i*entryBytes+8:])
-}
-
-func entries(block []byte) int { return len(block) / entryBytes }
+func (b block) first() int64       { return int64(binary.LittleEndian.Uint32(b)) }
+func (b block) last() int64        { return int64(binary.LittleEndian.Uint32(b[4:])) }
+func (b block) entries() int       { return (len(b) - headBytes) / entryBytes }
+func (b block) entry(i int) []byte { return b[headBytes+i*entryBytes:] }
+func (b block) id(i int) uint64    { return binary.LittleEndian.Uint64(b.entry(i)) }
 
 // seenCount is how many ids the window holds.
-func (s *State) seenCount() int {
+func (s *State) seenCount() (n int) {
+	for _, b := range s.Seen {
+		n += block(b).entries()
+	}
+	return n
+}
+
+// seenEnd is the place after the window's last id.
+func (s *State) seenEnd() int {
 	n := len(s.Seen)
 	if n == 0 {
 		return 0
 	}
-	return (n-1)*blockEntries + entries(s.Seen[n-1])
+	return (n-1)*blockEntries + block(s.Seen[n-1]).entries()
 }
 
-// receipt returns the receipt at a place of the window, its low half.
-func (s *State) receipt(i int) uint32 {
-	return entryReceipt(s.Seen[i/blockEntries], i%blockEntries)
+// receipt returns the receipt at a place of the window.
+func (s *State) receipt(place int) uint32 {
+	return binary.LittleEndian.Uint32(block(s.Seen[place/blockEntries]).entry(place % blockEntries)[8:])
 }
 
 // see appends to the window.
-func (s *State) see(id uint64, receivedAt int64) {
-	n := len(s.Seen)
-	if n == 0 || entries(s.Seen[n-1]) == blockEntries {
-		s.Seen = append(s.Seen, nil)
+func (s *State) see(id uint64, receivedAt int64, receipt uint32) {
+	n, at := len(s.Seen), receivedAt/1000
+	if n == 0 || block(s.Seen[n-1]).entries() == blockEntries || at-block(s.Seen[n-1]).first() > int64(blockSpan/time.Second) {
+		head := binary.LittleEndian.AppendUint32(make([]byte, 0, headBytes+entryBytes), uint32(at))
+		s.Seen = append(s.Seen, binary.LittleEndian.AppendUint32(head, uint32(at)))
 		n++
 	}
 	b := binary.LittleEndian.AppendUint64(s.Seen[n-1], id)
-	s.Seen[n-1] = binary.LittleEndian.AppendUint32(b, uint32(receivedAt))
+	b = binary.LittleEndian.AppendUint32(b, receipt)
+	// The bytes may be shared with what was decoded: they are new now, the
+	// slice having had no room.
+	binary.LittleEndian.PutUint32(b[4:], uint32(max(at, block(b).last())))
+	s.Seen[n-1] = b
 }
 
 // checkSeen reports what is wrong with a window read from a store.
 func (s *State) checkSeen() error {
+	if len(s.Seen) > maxBlocks {
+		return fmt.Errorf("the dedupe window has %d blocks", len(s.Seen))
+	}
 	for i, b := range s.Seen {
-		if n := entries(b); len(b)%entryBytes != 0 || n > blockEntries || n < blockEntries && i < len(s.Seen)-1 {
+		if n := len(b) - headBytes; n < 0 || n%entryBytes != 0 || n > blockEntries*entryBytes {
 			return fmt.Errorf("block %d of the dedupe window has %d bytes", i, len(b))
 		}
 		s.Seen[i] = slices.Clip(b) // what follows in memory is not the window's
@@ -63,48 +83,59 @@ func (s *State) checkSeen() error {
 	return nil
 }
 
+// maxBlocks is more than a window can have: full ones, and one per blockSpan.
+const maxBlocks = 2*WindowCount/blockEntries + 16
+
 // window finds ids in a fragment's dedupe window: by looking through it, and
 // once it has looked longer than that costs, by a hash table. Its zero value is
 // ready.
 type window struct {
 	looked int
-	// table holds places counted from 1. Ids are hashes: their low bits are as
-	// good a position as any.
+	// table holds places counted from 1: block × blockEntries + entry. Ids are
+	// hashes: their low bits are as good a position as any.
 	table []uint16
-	// filled is how many of the window's ids are in the table.
+	// filled is the place of the first id that is not in the table.
 	filled int
 }
 
 // find returns the place of id in the window, -1 when it is not there.
 func (w *window) find(s *State, id uint64) int {
-	n := s.seenCount()
-	if w.looked < 8*n || n < 64 {
-		w.looked += n
-		for b := len(s.Seen) - 1; b >= 0; b-- { // repeats come soon
-			block := s.Seen[b]
-			for i := 0; i+entryBytes <= len(block); i += entryBytes {
-				if binary.LittleEndian.Uint64(block[i:]) == id {
-					return b*blockEntries + i/entryBytes
+	blocks := len(s.Seen)
+	if w.looked < 8*blocks || blocks < 2 {
+		w.looked++
+		for i := blocks - 1; i >= 0; i-- { // repeats come soon
+			entries := s.Seen[i][headBytes:]
+			for at := 0; at+entryBytes <= len(entries); at += entryBytes {
+				if binary.LittleEndian.Uint64(entries[at:]) == id {
+					return i*blockEntries + at/entryBytes
 				}
 			}
 		}
 		return -1
 	}
-	if 2*n > len(w.table) {
-		w.table, w.filled = make([]uint16, 2<<bits.Len(uint(n))), 0
+	if size := 2 * blocks * blockEntries; size > len(w.table) {
+		w.table, w.filled = make([]uint16, 2<<bits.Len(uint(size))), 0
 	}
 	mask := uint64(len(w.table) - 1)
-	for ; w.filled < n; w.filled++ {
-		at := entryID(s.Seen[w.filled/blockEntries], w.filled%blockEntries) & mask
-		for w.table[at] != 0 {
-			at = (at + 1) & mask
+	for i := w.filled / blockEntries; i < blocks; i++ {
+		b := block(s.Seen[i])
+		for e := w.filled % blockEntries; e < b.entries(); e++ {
+			at := b.id(e) & mask
+			for w.table[at] != 0 {
+				at = (at + 1) & mask
+			}
+			w.table[at] = uint16(i*blockEntries + e + 1)
 		}
-		w.table[at] = uint16(w.filled + 1)
+		if i < blocks-1 {
+			w.filled = (i + 1) * blockEntries
+		} else {
+			w.filled = i*blockEntries + b.entries()
+		}
 	}
 	for at := id & mask; w.table[at] != 0; at = (at + 1) & mask {
-		i := int(w.table[at]) - 1
-		if entryID(s.Seen[i/blockEntries], i%blockEntries) == id {
-			return i
+		place := int(w.table[at]) - 1
+		if block(s.Seen[place/blockEntries]).id(place%blockEntries) == id {
+			return place
 		}
 	}
 	return -1
@@ -117,37 +148,31 @@ func (w *window) moved() {
 }
 
 // evict bounds the dedupe window by age and count, oldest receipt first, and
-// returns how many ids left it before their time. Blocks leave whole; only the
-// window of a visitor who has no more than one is cut inside it.
+// returns how many ids left it before their time.
 func (f *Fragment) evict() (forced int) {
 	s := f.State
-	for len(s.Seen) > 1 {
-		old := s.expired(s.Seen[0], blockEntries-1)
-		if !old && s.seenCount()-blockEntries < WindowCount {
-			return forced
+	if len(s.Seen) < 2 {
+		return 0
+	}
+	count, limit := s.seenCount(), s.ReceivedUntil/1000-int64(WindowAge/time.Second)
+	gone := 0
+	for gone < len(s.Seen)-1 {
+		b := block(s.Seen[gone])
+		old := b.last() < limit
+		if !old && count-b.entries() < WindowCount {
+			break
 		}
 		if !old {
-			forced += blockEntries
+			forced += b.entries()
 		}
-		s.Seen = slices.Delete(s.Seen, 0, 1)
+		count -= b.entries()
+		gone++
+	}
+	if gone > 0 {
+		s.Seen = slices.Delete(s.Seen, 0, gone)
 		f.window.moved()
 	}
-	if len(s.Seen) == 0 || !s.expired(s.Seen[0], 0) {
-		return forced
-	}
-	b, n := s.Seen[0], 1
-	for n < entries(b) && s.expired(b, n) {
-		n++
-	}
-	s.Seen[0] = slices.Clone(b[n*entryBytes:])
-	f.window.moved()
 	return forced
-}
-
-// expired reports whether an entry's receipt is WindowAge before the latest.
-func (s *State) expired(block []byte, i int) bool {
-	age := uint32(s.ReceivedUntil) - entryReceipt(block, i) // halves wrap alike
-	return int64(age) > WindowAge.Milliseconds() && age < 1<<31
 }
 
 // Reflects reports whether the event with the message id is folded in and

@@ -11,7 +11,7 @@ import (
 )
 
 func many(prefix string, n int, receivedAt int64) *event.Record {
-	r := &event.Record{ReceivedAt: receivedAt}
+	r := &event.Record{ReceivedAt: receivedAt, Receipt: uint32(receivedAt)}
 	for i := range n {
 		r.Events = append(r.Events, &event.Event{MessageId: fmt.Sprint(prefix, i), Type: event.Type_TYPE_PAGE, UserId: "u", Timestamp: receivedAt})
 	}
@@ -52,11 +52,38 @@ func TestWindowIsBoundedAndEarlyEvictionsAreCounted(t *testing.T) {
 func TestWindowForgetsAfterADay(t *testing.T) {
 	f := newTestFragment()
 	fold(f, many("b", 10, lawEpoch))
-	if tally := fold(f, many("later", 10, lawEpoch+WindowAge.Milliseconds()+1)); tally.Evicted != 0 {
+	if tally := fold(f, many("later", 10, lawEpoch+WindowAge.Milliseconds()+1000)); tally.Evicted != 0 {
 		t.Fatalf("%+v", tally)
 	}
 	if f.Reflects("b0") || !f.Reflects("later0") {
 		t.Fatalf("window holds %d ids", f.State.seenCount())
+	}
+}
+
+// TestRareVisitorsWindowIsShort: five events a day must not fill the window
+// until a block is full.
+func TestRareVisitorsWindowIsShort(t *testing.T) {
+	f := newTestFragment()
+	for day := range int64(30) {
+		fold(f, many(fmt.Sprint("day", day, "-"), 5, lawEpoch+day*86_400_000))
+	}
+	if n := f.State.seenCount(); n > 10 {
+		t.Fatalf("window holds %d ids", n)
+	}
+}
+
+// TestRepeatWithinTheSameMillisecond: the ledger once took a client's repeat
+// for the stream's when both were accepted within one millisecond.
+func TestRepeatWithinTheSameMillisecond(t *testing.T) {
+	f := newTestFragment()
+	first, second := many("b", 3, lawEpoch), many("b", 3, lawEpoch)
+	second.Receipt++
+	fold(f, first)
+	if tally := fold(f, second); tally.Duplicate != 3 || tally.Redelivered != 0 {
+		t.Fatalf("%+v", tally)
+	}
+	if tally := fold(f, first); tally.Redelivered != 3 || tally.Duplicate != 0 {
+		t.Fatalf("%+v", tally)
 	}
 }
 
@@ -67,7 +94,7 @@ func TestWindowFindsWhatLookingFinds(t *testing.T) {
 		for range 600 {
 			if rapid.IntRange(0, 100).Draw(t, "evict") == 0 && len(f.State.Seen) > 1 {
 				f.State.Seen = f.State.Seen[1:]
-				seen = seen[blockEntries:]
+				seen = seen[min(blockEntries, len(seen)):]
 				f.window.moved()
 			}
 			id := rapid.Uint64Range(0, 900).Draw(t, "id") * 0x9e3779b97f4a7c15
@@ -76,7 +103,7 @@ func TestWindowFindsWhatLookingFinds(t *testing.T) {
 			}
 			if !slices.Contains(seen, id) {
 				seen = append(seen, id)
-				f.State.see(id, lawEpoch)
+				f.State.see(id, lawEpoch, 0)
 			}
 		}
 	})

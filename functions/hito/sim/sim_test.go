@@ -249,7 +249,7 @@ func (w *world) verify() error {
 			if claims[k] == nil {
 				claims[k] = profile.NewFragment(k)
 			}
-			claims[k].Claim(e.UserId, profile.StampOf(e))
+			claims[k].Claim(e.UserId, profile.StampOf(e), 1)
 		}
 	}
 	refused := 0
@@ -335,7 +335,7 @@ func observed(f *profile.Fragment) string {
 	s.Form, s.Seen, s.Memberships, s.Outbox, s.ReceivedUntil = 0, nil, nil, nil, 0
 	s.Agent, s.Geo = nil, nil // of the request, not of the event
 	for _, c := range s.Claims {
-		c.Absorbed = false
+		c.Absorbed, c.ReceivedAt = false, 0
 		if _, user := f.Key.User(); user {
 			c.First = nil
 		}

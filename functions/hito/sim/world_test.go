@@ -213,9 +213,9 @@ func (w *world) mutate(s *profile.State) {
 	case noDedupe:
 		s.Seen = nil
 	case smallWindow:
-		if n := len(s.Seen); n > 0 { // two entries of 12 bytes
+		if n := len(s.Seen); n > 0 { // the head of 8 bytes and two entries of 12
 			last := s.Seen[n-1]
-			s.Seen = [][]byte{last[max(0, len(last)-24):]}
+			s.Seen = [][]byte{slices.Concat(last[:8], last[max(8, len(last)-24):])}
 		}
 	case outboxNotStored:
 		s.Outbox = nil
