@@ -247,8 +247,23 @@ func (it *Item) text(field string, v []byte) string {
 	case v[0] == '{' || v[0] == '[':
 		it.refuse(BadType, field+" must be a string")
 		return ""
+	case isZero(v):
+		return "0" // however it is written: -0, 0.0, 0e5
 	}
 	return text(v)
+}
+
+// isZero reports whether v, a JSON number or word, is nought.
+func isZero(v []byte) bool {
+	for _, c := range v {
+		switch {
+		case c == 'e' || c == 'E':
+			return true
+		case c != '0' && c != '-' && c != '.':
+			return false
+		}
+	}
+	return true
 }
 
 // object reads a field that must be an object.

@@ -95,6 +95,8 @@ func TestSegmentReasons(t *testing.T) {
 		{`{"type":"alias","userId":"u"}`, MissingID}, {`{"type":"alias","anonymousId":"a","previousId":"p"}`, MissingID},
 		{`{"type":"group","userId":"u"}`, MissingID},
 		{`{"type":"page","userId":"null"}`, JunkID}, {`{"type":"page","anonymousId":" Undefined "}`, JunkID}, {`{"type":"page","userId":0}`, JunkID},
+		{`{"type":"page","userId":0.0}`, JunkID}, {`{"type":"page","userId":-0}`, JunkID}, {`{"type":"page","anonymousId":0e5}`, JunkID}, {`{"type":"page","userId":-0.00E+7}`, JunkID},
+		{`{"type":"page","userId":0.01e2}`, ""}, {`{"type":"page","userId":"0e5"}`, ""},
 		{`{"type":"page","userId":false}`, JunkID}, {`{"type":"page","userId":"   "}`, JunkID},
 		{`{"type":"page","anonymousId":"00000000-0000-0000-0000-000000000000"}`, JunkID},
 		{`{"type":"alias","userId":"u","previousId":"null"}`, JunkID}, {`{"type":"group","userId":"u","groupId":"NaN"}`, JunkID},
