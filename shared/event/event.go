@@ -48,6 +48,15 @@ func (e *Event) Claim() (anonymousID string, ok bool) {
 	return "", false
 }
 
+// CountedName returns the name an event is counted and selected by: a track
+// event's name, any other's type in Segment's words.
+func (e *Event) CountedName() string {
+	if e.Type == Type_TYPE_TRACK {
+		return e.Name
+	}
+	return e.Type.Word()
+}
+
 // Time returns when the event happened.
 func (e *Event) Time() time.Time { return time.UnixMilli(e.Timestamp) }
 

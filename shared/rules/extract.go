@@ -30,7 +30,7 @@ type source struct {
 // function of the event and the rules: an event whose where or value costs too
 // much contributes nothing, always, and the metric is reported once.
 func (r *Rules) Extract(e *event.Event, into []profile.Contribution) []profile.Contribution {
-	named := r.byName[selector(e)]
+	named := r.byName[e.CountedName()]
 	if len(named) == 0 && len(r.everyEvent) == 0 {
 		return into
 	}
@@ -48,15 +48,6 @@ func (r *Rules) Extract(e *event.Event, into []profile.Contribution) []profile.C
 	v.reset()
 	r.views.Put(v)
 	return into
-}
-
-// selector is the name an event is selected by: a track event's name, and the
-// type of any other. Profiles count events under the same name.
-func selector(e *event.Event) string {
-	if e.Type == event.Type_TYPE_TRACK {
-		return e.Name
-	}
-	return e.Type.Word()
 }
 
 func (r *Rules) contribute(s *source, v *view, into []profile.Contribution) []profile.Contribution {
