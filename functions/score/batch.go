@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/hitolayer/hito/shared/event"
 	"github.com/hitolayer/hito/shared/ledger"
 	"github.com/hitolayer/hito/shared/profile"
-	"github.com/hitolayer/hito/shared/stream"
 )
 
 // batch carries work through rounds. A round loads what its work needs, folds,
@@ -38,11 +35,6 @@ type batch struct {
 	tally       profile.Tally
 	conflicts   int
 	transitions int
-}
-
-type minute struct {
-	project string
-	minute  int64
 }
 
 // work is the records of one visitor key; none when only its person is to be decided.
@@ -201,37 +193,6 @@ func (b *batch) load(ctx context.Context, keys []profile.Key) error {
 // counted reports whether the fragment alone makes a person.
 func counted(f *profile.Fragment) bool { return f.State.Events > 0 && f.Claimant() == "" }
 
-// news is what an anonymous fragment is to be told of a user: that the user
-// claims it since at or, without at, is erased.
-type news struct {
-	user, anonymous profile.Key
-	at              *profile.Stamp
-	receivedAt      int64
-}
-
-// eraseWithUsers erases the anonymous fragments whose users were erased since
-// they claimed them: more than a user's fragment lists, or claimed meanwhile.
-func (b *batch) eraseWithUsers(ctx context.Context, fragments []*loaded) error {
-	var users []profile.Key
-	for _, f := range fragments {
-		if user := f.Claimant(); user != "" {
-			users = append(users, profile.Key{Project: f.Key.Project, Visitor: event.UserPrefix + user})
-		}
-	}
-	if err := b.load(ctx, users); err != nil {
-		return err
-	}
-	for _, f := range fragments {
-		if user := f.Claimant(); user != "" {
-			head := b.loaded[profile.Key{Project: f.Key.Project, Visitor: event.UserPrefix + user}]
-			if f.ErasedWith(head.Fragment) && f.Erase(head.State.ErasedAt) {
-				f.changed = true
-			}
-		}
-	}
-	return nil
-}
-
 // fold folds the work into its fragment, and appends what it means for other fragments.
 func (b *batch) fold(f *loaded, told []news) []news {
 	b.folder.Metrics = b.rules[f.Key.Project]
@@ -246,57 +207,6 @@ func (b *batch) fold(f *loaded, told []news) []news {
 		f.changed = f.changed || t.Scored > 0 || f.State.ErasedAt != f.erasedAt
 	}
 	return told
-}
-
-// hear appends what a user's record, not yet folded, says of anonymous fragments.
-func (b *batch) hear(f *loaded, r *event.Record, told []news) []news {
-	if r.ReceivedAt <= f.State.ErasedAt {
-		return told
-	}
-	if r.Erase {
-		for _, k := range f.ClaimKeys() {
-			told = append(told, news{user: f.Key, anonymous: k, receivedAt: r.ReceivedAt})
-		}
-		return told
-	}
-	for _, e := range r.Events {
-		id, ok := e.Claim()
-		if !ok {
-			continue
-		}
-		at := profile.StampOf(e)
-		// A repeat may be of a batch that failed half way: do its claims again.
-		if !f.Knows(id, at) || f.Reflects(e.MessageId) {
-			told = append(told, news{f.Key, profile.Key{Project: f.Key.Project, Visitor: event.AnonymousPrefix + id}, at, r.ReceivedAt})
-		}
-	}
-	return told
-}
-
-// tell tells the anonymous fragments, in order.
-func (b *batch) tell(ctx context.Context, told []news) error {
-	keys := make([]profile.Key, len(told))
-	for i, n := range told {
-		keys[i] = n.anonymous
-	}
-	known := len(b.order)
-	if err := b.load(ctx, keys); err != nil {
-		return err
-	}
-	if err := b.eraseWithUsers(ctx, b.order[known:]); err != nil {
-		return err
-	}
-	for _, n := range told {
-		f := b.loaded[n.anonymous]
-		id, _ := n.user.User()
-		switch {
-		case n.at == nil:
-			f.changed = f.Claimant() == id && f.Erase(n.receivedAt) || f.changed
-		case n.receivedAt > f.State.ErasedAt:
-			f.changed = f.Claim(id, n.at, n.receivedAt) || f.changed
-		}
-	}
-	return nil
 }
 
 // heads returns the fragments that head the persons this round has touched,
@@ -409,115 +319,4 @@ func (b *batch) finish(ctx context.Context, heads []*loaded) error {
 		}
 	}
 	return b.publish(ctx, heads)
-}
-
-// book enters a finished fragment's outcomes into the ledger.
-func (b *batch) book(f *loaded) {
-	if f.work != nil {
-		for i, r := range f.work.records {
-			t := f.tally[i]
-			b.tally = b.tally.Plus(t)
-			if t.Scored+t.Duplicate+t.Suppressed == 0 {
-				continue
-			}
-			d := b.delta(f.Key.Project, r.ReceivedAt)
-			d.Counts = d.Counts.Plus(ledger.Counts{
-				Scored: int64(t.Scored), Duplicate: int64(t.Duplicate), Suppressed: int64(t.Suppressed),
-			})
-		}
-	}
-	if !f.saved {
-		return
-	}
-	sizes := f.sizes
-	if f.State.ErasedAt != f.erasedAt {
-		sizes = maps.Clone(sizes)
-		if sizes == nil {
-			sizes = make(map[string]int64)
-		}
-		for _, m := range f.memberships {
-			if m.In() {
-				sizes[m.Segment]--
-			}
-		}
-	}
-	people := int64(0)
-	if counted(f.Fragment) {
-		people++
-	}
-	if f.counted {
-		people--
-	}
-	if people == 0 && len(sizes) == 0 {
-		return
-	}
-	d := b.delta(f.Key.Project, b.now.UnixMilli())
-	d.People += people
-	if d.Segments == nil {
-		d.Segments = make(map[string]int64, len(sizes))
-	}
-	for s, n := range sizes {
-		d.Segments[s] += n
-	}
-}
-
-func (b *batch) delta(project string, ms int64) *ledger.Delta {
-	k := minute{project, ms / 60_000}
-	d := b.deltas[k]
-	if d == nil {
-		d = &ledger.Delta{Project: project, Minute: k.minute}
-		b.deltas[k] = d
-	}
-	return d
-}
-
-func (b *batch) takeDeltas() []ledger.Delta {
-	deltas := make([]ledger.Delta, 0, len(b.deltas))
-	for _, d := range b.deltas {
-		deltas = append(deltas, *d)
-	}
-	clear(b.deltas)
-	slices.SortFunc(deltas, func(x, y ledger.Delta) int { return int(x.Minute - y.Minute) })
-	return deltas
-}
-
-// publish sends what the saved outboxes hold, then empties them, and forgets
-// memberships that a user took over. Should emptying fail, the next batch that
-// meets the fragment publishes again: same ids, so that receivers can tell.
-func (b *batch) publish(ctx context.Context, heads []*loaded) error {
-	var records []stream.Record
-	var tidy []*loaded
-	for _, f := range heads {
-		if f.changed && !f.saved || f.postponed {
-			continue
-		}
-		user, _ := f.Key.User()
-		for _, k := range f.ClaimKeys() {
-			if c := b.loaded[k]; c.Claimant() == user && len(c.State.Memberships) > 0 && (!c.changed || c.saved) {
-				c.State.Memberships = nil
-				tidy = append(tidy, c)
-			}
-		}
-		if len(f.State.Outbox) == 0 {
-			continue
-		}
-		for _, t := range f.State.Outbox {
-			t.Project, t.Key = f.Key.Project, f.Key.Visitor
-			data, err := t.MarshalVT()
-			if err != nil {
-				return fmt.Errorf("encode transition %s: %w", t.Id, err)
-			}
-			records = append(records, stream.Record{Project: t.Project, Key: t.Key, Events: 1, Time: t.At, Data: data})
-		}
-		f.State.Outbox = nil
-		tidy = append(tidy, f)
-	}
-	if len(records) > 0 {
-		if err := b.h.Actions.Publish(ctx, records); err != nil {
-			// Not wrapped: positions on the actions stream are not this batch's.
-			return fmt.Errorf("publish %d transitions: %v", len(records), err)
-		}
-		b.transitions += len(records)
-	}
-	return b.save(ctx, tidy)
 }

@@ -1,0 +1,49 @@
+package score
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hitolayer/hito/shared/stream"
+)
+
+// publish sends what the saved outboxes hold, then empties them, and forgets
+// memberships that a user took over. Should emptying fail, the next batch that
+// meets the fragment publishes again: same ids, so that receivers can tell.
+func (b *batch) publish(ctx context.Context, heads []*loaded) error {
+	var records []stream.Record
+	var tidy []*loaded
+	for _, f := range heads {
+		if f.changed && !f.saved || f.postponed {
+			continue
+		}
+		user, _ := f.Key.User()
+		for _, k := range f.ClaimKeys() {
+			if c := b.loaded[k]; c.Claimant() == user && len(c.State.Memberships) > 0 && (!c.changed || c.saved) {
+				c.State.Memberships = nil
+				tidy = append(tidy, c)
+			}
+		}
+		if len(f.State.Outbox) == 0 {
+			continue
+		}
+		for _, t := range f.State.Outbox {
+			t.Project, t.Key = f.Key.Project, f.Key.Visitor
+			data, err := t.MarshalVT()
+			if err != nil {
+				return fmt.Errorf("encode transition %s: %w", t.Id, err)
+			}
+			records = append(records, stream.Record{Project: t.Project, Key: t.Key, Events: 1, Time: t.At, Data: data})
+		}
+		f.State.Outbox = nil
+		tidy = append(tidy, f)
+	}
+	if len(records) > 0 {
+		if err := b.h.Actions.Publish(ctx, records); err != nil {
+			// Not wrapped: positions on the actions stream are not this batch's.
+			return fmt.Errorf("publish %d transitions: %v", len(records), err)
+		}
+		b.transitions += len(records)
+	}
+	return b.save(ctx, tidy)
+}
