@@ -45,8 +45,14 @@ func (s *slab[T, P]) read(data []byte) error {
 }
 
 // nextField returns the field that data begins with: its number, its length
-// with the tag, and what it holds when it is length-delimited.
+// with the tag, and what it holds: nil when it is not length-delimited.
 func nextField(data []byte) (num protowire.Number, length int, body []byte, err error) {
+	// Nearly all fields: a small number, and less than 128 bytes.
+	if len(data) > 1 && data[0] < 0x80 && data[1] < 0x80 && data[0]&7 == byte(protowire.BytesType) && data[0]>>3 > 0 {
+		if length = 2 + int(data[1]); length <= len(data) {
+			return protowire.Number(data[0] >> 3), length, data[2:length], nil
+		}
+	}
 	num, wire, tag := protowire.ConsumeTag(data)
 	if tag < 0 {
 		return 0, 0, nil, protowire.ParseError(tag)
@@ -112,6 +118,9 @@ func (s *State) unmarshal(data []byte) error {
 		if err != nil {
 			return err
 		}
+		if body == nil {
+			num = 0 // generated code says what is wrong with it
+		}
 		switch num {
 		case fieldNames, fieldTraits, fieldMetrics, fieldSlots, fieldRecent:
 			if err := s.UnmarshalVTUnsafe(data[rest:at]); err != nil {
@@ -150,7 +159,7 @@ func (s *MetricState) unmarshal(data []byte, buckets *slab[Bucket, *Bucket]) err
 		if err != nil {
 			return err
 		}
-		if num == fieldBuckets {
+		if num == fieldBuckets && body != nil {
 			if err := s.UnmarshalVTUnsafe(data[rest:at]); err != nil {
 				return err
 			}
