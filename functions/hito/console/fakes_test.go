@@ -15,7 +15,6 @@ import (
 	"github.com/hitolayer/hito/shared/project"
 	"github.com/hitolayer/hito/shared/quarantine"
 	"github.com/hitolayer/hito/shared/stream"
-	"github.com/hitolayer/hito/shared/telemetry"
 )
 
 // site is a process with the projects shop and bank: what is given to it is
@@ -77,10 +76,9 @@ func (s *site) give(t *testing.T, project string, receivedAt int64, events ...*e
 	totals.People = int64(len(s.fragments))
 	s.totals[project] = totals
 	s.mu.Unlock()
-	s.stats.Emit(t.Context(), "score",
-		telemetry.Value{Name: "events_scored", Unit: telemetry.Count, V: float64(n)},
-		telemetry.Value{Name: "latency", Unit: telemetry.Milliseconds, V: 3 + float64(n%7)})
-	s.hub.Observe([]stream.Record{{Project: project, Key: r.Key, Events: len(events), Data: data}})
+	records := []stream.Record{{Project: project, Key: r.Key, Events: len(events), Time: receivedAt, Data: data}}
+	s.stats.Observe(records)
+	s.hub.Observe(records)
 	for i := range data { // nobody may have kept it
 		data[i] = 0xff
 	}

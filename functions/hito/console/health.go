@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 
 	"github.com/hitolayer/hito/functions/profile"
@@ -21,7 +20,6 @@ func (h Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if h.Check != nil {
 		if err := h.Check(r.Context()); err != nil {
-			slog.ErrorContext(r.Context(), "not healthy", "error", err)
 			w.Header().Set("Retry-After", "1")
 			profile.Answer(w, http.StatusServiceUnavailable, status{"unavailable"})
 			return

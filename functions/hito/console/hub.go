@@ -13,7 +13,9 @@ const (
 	keepRecords = 200      // per project, for those who begin to read
 	keepBytes   = 16 << 10 // of one of them
 	queueBytes  = 4 << 20  // per reader, not yet sent
-	maxReaders  = 64
+	maxReaders  = 64       // of all projects
+	// maxProjectReaders keeps one project's readers from shutting out another's.
+	maxProjectReaders = 16
 )
 
 // Hub hands the enriched records that were scored to whoever reads the tail,
@@ -64,11 +66,17 @@ func (h *Hub) Observe(records []stream.Record) {
 
 // subscribe returns a reader of a project's records: first the latest that are
 // kept, up to last of them, then all that are observed, until unsubscribe. It
-// returns nil when there are too many readers.
+// returns nil when there are too many readers, of the project or in all.
 func (h *Hub) subscribe(project string, last int, allow *allowance) *reader {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.readers) >= maxReaders {
+	of := 0
+	for r := range h.readers {
+		if r.project == project {
+			of++
+		}
+	}
+	if of >= maxProjectReaders || len(h.readers) >= maxReaders {
 		return nil
 	}
 	r := &reader{project: project, allow: allow, ready: make(chan struct{}, 1)}

@@ -12,26 +12,24 @@ import (
 	"github.com/hitolayer/hito/functions/profile"
 	"github.com/hitolayer/hito/shared/ledger"
 	"github.com/hitolayer/hito/shared/project"
-	"github.com/hitolayer/hito/shared/telemetry"
+	"github.com/hitolayer/hito/shared/stream"
 )
 
 // Stats answers GET /v1/stats: a project's events per second over the last
-// minute, from its ledger, and how long events took from the beacon to their
-// profile, from the score function's telemetry. The latency is the process's,
-// not the project's: it tells nothing about anybody.
-//
-// As a telemetry.Sink it passes everything on to Next.
+// minute, from its ledger, and how long its events took from the beacon to
+// their profile, from the records it observes. It tells nothing of other projects.
 type Stats struct {
 	Projects project.Directory
 	Ledger   ledger.Reader
-	// Next gets all telemetry too, nothing does when nil.
-	Next telemetry.Sink
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 
-	mu      sync.Mutex
-	seconds [window]second
+	mu     sync.Mutex
+	scored map[string]*minute
 }
+
+// minute is what was scored of a project in the last seconds.
+type minute [window]second
 
 const (
 	window = 60 // seconds that the latency covers
@@ -49,39 +47,31 @@ type second struct {
 	total  int64
 }
 
-var _ telemetry.Sink = (*Stats)(nil)
-
-// Emit keeps the latency that the score function emits beside how many events
-// it scored, and passes everything on.
-func (s *Stats) Emit(ctx context.Context, function string, values ...telemetry.Value) {
-	if s.Next != nil {
-		s.Next.Emit(ctx, function, values...)
-	}
-	if function != "score" {
-		return
-	}
-	var scored int64
-	latency := -1.0
-	for _, v := range values {
-		switch v.Name {
-		case "events_scored":
-			scored += int64(v.V)
-		case "latency":
-			latency = v.V
-		}
-	}
-	if scored <= 0 || !(latency >= 0) {
-		return
-	}
-	now := s.now().Unix()
+// Observe takes records of the enriched stream, once they are scored.
+func (s *Stats) Observe(records []stream.Record) {
+	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	slot := &s.seconds[now%window]
-	if slot.unix != now {
-		*slot = second{unix: now}
+	for i := range records {
+		r := &records[i]
+		if r.Events == 0 {
+			continue // an erasure
+		}
+		m := s.scored[r.Project]
+		if m == nil {
+			if s.scored == nil {
+				s.scored = map[string]*minute{}
+			}
+			m = new(minute)
+			s.scored[r.Project] = m
+		}
+		slot := &m[now.Unix()%window]
+		if slot.unix != now.Unix() {
+			*slot = second{unix: now.Unix()}
+		}
+		slot.counts[bucket(float64(now.UnixMilli()-r.Time))] += int64(r.Events)
+		slot.total += int64(r.Events)
 	}
-	slot.counts[bucket(latency)] += scored
-	slot.total += scored
 }
 
 func bucket(ms float64) int {
@@ -101,7 +91,7 @@ type Rates struct {
 }
 
 // Latency is how long events took from being accepted to being in their
-// profile. An event counts as slow as the slowest of its batch.
+// profile.
 type Latency struct {
 	Events int64   `json:"events"`
 	P50    float64 `json:"p50"`
@@ -133,7 +123,7 @@ func (s *Stats) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		WindowSeconds int      `json:"window_seconds"`
 		Rates         Rates    `json:"events_per_second"`
 		Latency       *Latency `json:"latency_ms"`
-	}{window, rates, s.latency(now.Unix())})
+	}{window, rates, s.latency(p.Name, now.Unix())})
 }
 
 // rates takes of the minute before the present one as much as the present one lacks.
@@ -157,11 +147,15 @@ func (s *Stats) rates(ctx context.Context, project string, now time.Time) (Rates
 
 func hundredths(v float64) float64 { return math.Round(v*100) / 100 }
 
-func (s *Stats) latency(now int64) *Latency {
+func (s *Stats) latency(project string, now int64) *Latency {
 	var sum second
 	s.mu.Lock()
-	for i := range s.seconds {
-		if slot := &s.seconds[i]; slot.unix > now-window && slot.unix <= now {
+	m := s.scored[project]
+	if m == nil {
+		m = new(minute)
+	}
+	for i := range m {
+		if slot := &m[i]; slot.unix > now-window && slot.unix <= now {
 			sum.total += slot.total
 			for b, n := range slot.counts {
 				sum.counts[b] += n

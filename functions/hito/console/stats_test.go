@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/hitolayer/hito/shared/ledger"
-	"github.com/hitolayer/hito/shared/telemetry"
+	"github.com/hitolayer/hito/shared/stream"
 )
 
 // get asks a site with a key and returns status and body.
@@ -33,11 +33,9 @@ func (s *site) get(t *testing.T, path, key string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-func scored(events, ms float64) []telemetry.Value {
-	return []telemetry.Value{
-		{Name: "events_scored", Unit: telemetry.Count, V: events},
-		{Name: "latency", Unit: telemetry.Milliseconds, V: ms},
-	}
+// scored shows stats a record of a project whose events took so long.
+func scored(s *Stats, project string, events int, took time.Duration) {
+	s.Observe([]stream.Record{{Project: project, Events: events, Time: s.now().Add(-took).UnixMilli()}})
 }
 
 func TestStats(t *testing.T) {
@@ -60,22 +58,24 @@ func TestStats(t *testing.T) {
 		{Minute: minute, Counts: ledger.Counts{Accepted: 1500, Scored: 1200}},
 	}
 	s.minutes["bank"] = []ledger.Minute{{Minute: minute, Counts: ledger.Counts{Accepted: 9e9}}}
-	s.stats.Emit(t.Context(), "score", scored(98, 8)...)
-	s.stats.Emit(t.Context(), "score", scored(2, 1024)...)
+	scored(s.stats, "shop", 98, 8*time.Millisecond)
+	scored(s.stats, "shop", 2, 1024*time.Millisecond)
+	scored(s.stats, "bank", 1e6, time.Minute)
+	scored(s.stats, "shop", 0, time.Hour) // an erasure
 	want(`{"window_seconds":60,"events_per_second":{"accepted":100,"scored":80},"latency_ms":{"events":100,"p50":8,"p99":1024}}`)
 
 	// A second later, then when the minute is over.
 	now = now.Add(time.Second)
-	s.stats.Emit(t.Context(), "score", scored(900, 2)...)
-	if l := s.stats.latency(now.Unix()); l.Events != 1000 || l.P50 != 2 || l.P99 != 8 {
+	scored(s.stats, "shop", 900, 2*time.Millisecond)
+	if l := s.stats.latency("shop", now.Unix()); l.Events != 1000 || l.P50 != 2 || l.P99 != 8 {
 		t.Errorf("both seconds: %+v", l)
 	}
 	now = now.Add((window - 1) * time.Second)
-	if l := s.stats.latency(now.Unix()); l.Events != 900 {
+	if l := s.stats.latency("shop", now.Unix()); l.Events != 900 {
 		t.Errorf("the first second over: %+v", l)
 	}
 	now = now.Add(time.Second)
-	if l := s.stats.latency(now.Unix()); l != nil {
+	if l := s.stats.latency("shop", now.Unix()); l != nil {
 		t.Errorf("all over: %+v", l)
 	}
 }
@@ -100,22 +100,13 @@ func TestQuantilesAreNearTheTruth(t *testing.T) {
 	}
 }
 
-type counted struct{ emitted int }
-
-func (c *counted) Emit(context.Context, string, ...telemetry.Value) { c.emitted++ }
-
-func TestStatsPassTelemetryOn(t *testing.T) {
-	next := new(counted)
-	s := &Stats{Next: next}
-	s.Emit(t.Context(), "score", scored(1, 1)...)
-	s.Emit(t.Context(), "beacon", scored(1, 1)...)
-	s.Emit(t.Context(), "score", scored(0, 1)...)
-	s.Emit(t.Context(), "score", scored(1, -1)...)
-	if next.emitted != 4 {
-		t.Errorf("passed %d of 4 on", next.emitted)
-	}
-	if l := s.latency(time.Now().Unix()); l == nil || l.Events != 1 {
-		t.Errorf("latency %+v, want of the one event scored", l)
+// TestStatsTellNothingOfOtherProjects: a project without events sees none.
+func TestStatsTellNothingOfOtherProjects(t *testing.T) {
+	s := startSite(t)
+	scored(s.stats, "shop", 1000, time.Second)
+	want := `{"window_seconds":60,"events_per_second":{"accepted":0,"scored":0},"latency_ms":null}` + "\n"
+	if status, got := s.get(t, "/v1/stats", "bank-secret"); status != 200 || got != want {
+		t.Errorf("%d %s", status, got)
 	}
 }
 
@@ -133,11 +124,15 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-func BenchmarkStatsEmit(b *testing.B) {
+func BenchmarkStatsObserve(b *testing.B) {
 	s := &Stats{}
-	values := scored(10, 12)
+	records := make([]stream.Record, 100)
+	for i := range records {
+		records[i] = stream.Record{Project: "shop", Events: 10, Time: time.Now().UnixMilli() - int64(i)}
+	}
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Emit(b.Context(), "score", values...)
+		s.Observe(records)
 	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/event")
 }

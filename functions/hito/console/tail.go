@@ -87,7 +87,7 @@ func (t *Tail) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reader := t.Hub.subscribe(p.Name, last, early)
 	if reader == nil {
 		w.Header().Set("Retry-After", "10")
-		profile.Refuse(w, http.StatusServiceUnavailable, "too_many_readers", fmt.Sprintf("%d requests read the tail already; end one of them", maxReaders))
+		profile.Refuse(w, http.StatusServiceUnavailable, "too_many_readers", fmt.Sprintf("too many requests read the tail already, of at most %d per project; end one of them", maxProjectReaders))
 		return
 	}
 	defer t.Hub.unsubscribe(reader)

@@ -204,12 +204,21 @@ func TestSlowReaderIsToldWhatItMissed(t *testing.T) {
 
 func TestReadersAreBounded(t *testing.T) {
 	s := startSite(t)
-	for range maxReaders {
+	for range maxProjectReaders {
 		s.hub.subscribe("shop", 0, nil)
 	}
 	status, body := s.get(t, "/v1/tail", "shop-secret")
 	if status != 503 || !strings.Contains(body, "too_many_readers") {
 		t.Errorf("one too many: %d %s", status, body)
+	}
+	next(t, s.tail(t, "", "bank-secret")) // another project's are not shut out
+	for i := len(s.hub.readers); i < maxReaders; i++ {
+		if s.hub.subscribe(fmt.Sprint("p", i/maxProjectReaders), 0, nil) == nil {
+			t.Fatalf("%d readers are too many", i)
+		}
+	}
+	if s.hub.subscribe("late", 0, nil) != nil {
+		t.Error("readers are not bounded in all")
 	}
 }
 
