@@ -62,10 +62,11 @@ func openPipeline(ctx context.Context, c config.Server, log *slog.Logger) (*pipe
 		log.Error("a rule was stopped; the others go on", "project", project, "problem", problem.String())
 	}
 	p.registry = &project.Registry{
-		Keys:   local.File{Path: filepath.Join(c.Projects, "keys.yaml")},
-		File:   func(name string) project.Source { return local.File{Path: filepath.Join(c.Projects, name+".yaml")} },
-		OnFile: p.loadRules,
-		Log:    log,
+		Keys:     local.File{Path: filepath.Join(c.Projects, "keys.yaml")},
+		File:     func(name string) project.Source { return local.File{Path: filepath.Join(c.Projects, name+".yaml")} },
+		OnFile:   p.loadRules,
+		LastGood: lastGood(c),
+		Log:      log,
 	}
 	if err := p.registry.Refresh(ctx); err != nil {
 		if len(p.registry.Names()) == 0 {
@@ -89,14 +90,31 @@ func openPipeline(ctx context.Context, c config.Server, log *slog.Logger) (*pipe
 	return p, nil
 }
 
-// loadRules puts a project's rules in service, and has everybody decided by them.
-func (p *pipeline) loadRules(name string, data []byte) error {
-	if err := p.rules.Load(name, data); err != nil {
-		return err
+// lastGood is where the projects' files are kept that were last in service.
+func lastGood(c config.Server) local.LastGood {
+	return local.LastGood{Dir: filepath.Join(c.Data, "lastgood")}
+}
+
+// loadRules compiles a project's rules; put in service, they have everybody
+// decided by them.
+func (p *pipeline) loadRules(name string, data []byte) (serve func(), err error) {
+	put, err := p.rules.Load(name, data)
+	if err != nil {
+		return nil, err
 	}
-	select {
-	case p.rulesChanged <- struct{}{}:
-	default:
+	return func() {
+		put()
+		select {
+		case p.rulesChanged <- struct{}{}:
+		default:
+		}
+	}, nil
+}
+
+// scoreRules returns a project's rules in service, nil when it has none.
+func (p *pipeline) scoreRules(name string) score.Rules {
+	if r := p.rules.Get(name); r != nil {
+		return r
 	}
 	return nil
 }
@@ -117,22 +135,22 @@ func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	p.stats = console.Stats{Projects: p.registry, Ledger: p.db.Ledger()}
+	p.stats = console.Stats{Projects: p.registry, Ledger: p.db.Ledger(), Next: &p.metrics}
 	p.metrics.Register(&engineCollector{db: p.db})
 	p.agents.Geo = p.geo
-	p.enrich = enrich.Handler{Projects: p.registry, Enricher: &p.agents, Enriched: enriched, Telemetry: &p.metrics, Now: time.Now}
+	p.enrich = enrich.Handler{Projects: p.registry, Enricher: &p.agents, Enriched: enriched, Telemetry: &p.stats, Now: time.Now}
 	p.score = score.Handler{
 		Store:   p.db.Store(),
-		Rules:   func(name string) score.Rules { return p.rules.Get(name) },
-		Actions: actions, Ledger: p.db.Ledger(), Telemetry: &p.metrics, Now: time.Now,
+		Rules:   p.scoreRules,
+		Actions: actions, Ledger: p.db.Ledger(), Telemetry: &p.stats, Now: time.Now,
 	}
 	p.beacon = beacon.Handler{
-		Projects: p.registry, Raw: raw, Quarantine: p.db.Quarantine(), Telemetry: &p.metrics, Origin: origin,
+		Projects: p.registry, Raw: raw, Quarantine: p.db.Quarantine(), Telemetry: &p.stats, Origin: origin,
 		Now: time.Now, NewID: rand.Text, Log: log, TrustedProxies: c.TrustedProxies,
 	}
 	p.profile = profile.Handler{
 		Projects: p.registry, Store: p.db.Store(), Rules: p.rules.Get, Raw: raw, Ledger: p.db.Ledger(), Quarantine: p.db.Quarantine(),
-		Origin: origin, Telemetry: &p.metrics, Log: log,
+		Origin: origin, Telemetry: &p.stats, Log: log,
 	}
 	if err := raw.Subscribe("enrich", p.enrich.Handle, local.SubscribeOptions{Stage: quarantine.Enrich, MaxRecords: 2000, Window: enrichWindow}); err != nil {
 		return err
@@ -151,16 +169,11 @@ func (p *pipeline) scoreAndShow(ctx context.Context, records []stream.Record) er
 	}
 	from := 0
 	for _, f := range failures {
-		p.show(records[from:f.Index])
+		p.hub.Observe(records[from:f.Index])
 		from = f.Index + 1
 	}
-	p.show(records[from:])
+	p.hub.Observe(records[from:])
 	return err
-}
-
-func (p *pipeline) show(records []stream.Record) {
-	p.hub.Observe(records)
-	p.stats.Observe(records)
 }
 
 // handler serves all paths. The tail ends with ending, since its readers never leave.

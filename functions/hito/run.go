@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hitolayer/hito/shared/config"
+	"github.com/hitolayer/hito/shared/project"
 	"github.com/hitolayer/hito/shared/project/sample"
 )
 
@@ -45,7 +46,12 @@ func (c *runCmd) Run(ctx context.Context) error {
 	tuneMemory(int64(c.Memory))
 	if c.Projects == "" {
 		c.Projects = filepath.Join(c.Data, "projects")
-		if err := layOut(c.Projects); err != nil {
+		// Where keys were in service before, the sample's would be a way in.
+		last, err := lastGood(c.Server).Load(project.KeysName)
+		if err == nil && last == nil {
+			err = layOut(c.Projects)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -63,7 +69,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	ending, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	server := &http.Server{
-		Handler:           p.handler(ending, c.Server),
+		Handler:           knownHosts(p.handler(ending, c.Server), listener.Addr(), c.Hosts),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       60 * time.Second,
 		WriteTimeout:      60 * time.Second,
@@ -73,7 +79,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	go p.registry.Run(ctx) //nolint:errcheck // it ends with ctx, and logs
+	go p.registry.Run(ctx)
 	swept := make(chan struct{})
 	go func() {
 		defer close(swept)

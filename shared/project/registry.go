@@ -1,6 +1,7 @@
 package project
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -18,7 +19,8 @@ import (
 
 // Registry is a live Directory: it fetches the keys and every project's file
 // again and again, and puts what is good in service. What is bad is reported
-// once and never put in service: what was there before stays.
+// once and never put in service: what was there before stays, after a restart
+// too when LastGood is set.
 type Registry struct {
 	// Keys is the document that names the projects and their keys:
 	//
@@ -30,9 +32,12 @@ type Registry struct {
 	Keys Source
 	// File returns where a project's file is. It is called once per project.
 	File func(project string) Source
-	// OnFile, when set, sees every new file before its settings are put in
-	// service, and its error rejects the file: this is where rules are loaded.
-	OnFile func(project string, data []byte) error
+	// OnFile, when set, checks every new file besides its settings, and its error
+	// rejects the file. What it returns puts the rest of the file, its rules, in service.
+	OnFile func(project string, data []byte) (serve func(), err error)
+	// LastGood, when set, keeps what was last put in service. It serves after a
+	// restart as long as the document itself cannot be had, or is bad.
+	LastGood LastGood
 	// Interval is the pause between two rounds of Run, 2 seconds when zero.
 	Interval time.Duration
 	// Log takes what Run finds wrong; nil means slog.Default().
@@ -47,12 +52,25 @@ type Registry struct {
 	current atomic.Pointer[directory]
 }
 
+// LastGood keeps documents durably by name: a project's, or KeysName.
+type LastGood interface {
+	// Load returns the document kept, nil when there is none.
+	Load(name string) ([]byte, error)
+	// Store keeps the document in place of the one before, at once or not at all.
+	Store(name string, data []byte) error
+}
+
+// KeysName is the name of the keys document. No project is called so.
+const KeysName = "keys"
+
 // fetched is what is remembered of a document between rounds.
 type fetched struct {
 	source Source
 	tag    string
 	// failure is the fetch error told last, so that an outage is told once.
 	failure string
+	// serves is set once a version of it is in service.
+	serves bool
 }
 
 // next returns the document when it is new, else nil. An error is returned
@@ -66,12 +84,61 @@ func (f *fetched) next(ctx context.Context) ([]byte, error) {
 		f.failure = err.Error()
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
-	f.failure = ""
 	if data == nil || tag == f.tag && tag != "" {
+		f.failure = ""
 		return nil, nil
 	}
 	f.tag = tag
 	return data, nil
+}
+
+// take puts a new document in service, when check finds it good, and keeps it
+// before. As long as none serves, the last good one does.
+func (r *Registry) take(ctx context.Context, name string, f *fetched, check func(data []byte) (serve func(), err error)) (changed bool, err error) {
+	data, err := f.next(ctx)
+	if data != nil {
+		var serve func()
+		if serve, err = check(data); err == nil {
+			if err = r.keep(name, data); err == nil {
+				serve()
+				f.serves, f.failure = true, ""
+				return true, nil
+			}
+			f.tag = "" // good, so tried again
+			if err.Error() == f.failure {
+				return false, nil
+			}
+			f.failure = err.Error()
+		}
+	}
+	if err == nil || f.serves || r.LastGood == nil {
+		return false, err
+	}
+	last, failed := r.LastGood.Load(name)
+	if last == nil {
+		return false, errors.Join(err, failed)
+	}
+	serve, failed := check(last)
+	if failed != nil {
+		return false, errors.Join(err, fmt.Errorf("the last good one: %w", failed))
+	}
+	serve()
+	f.serves = true
+	return true, fmt.Errorf("the last good one serves instead: %w", err)
+}
+
+// keep stores a document, unless it is the one that is stored.
+func (r *Registry) keep(name string, data []byte) error {
+	if r.LastGood == nil {
+		return nil
+	}
+	if last, err := r.LastGood.Load(name); err == nil && last != nil && bytes.Equal(last, data) {
+		return nil
+	}
+	if err := r.LastGood.Store(name, data); err != nil {
+		return fmt.Errorf("not put in service, since it could not be kept: %w", err)
+	}
+	return nil
 }
 
 // directory is one state of the registry; it does not change.
@@ -136,7 +203,7 @@ func find(keys map[digest]credential, key string) (*Project, bool) {
 }
 
 // Run refreshes until ctx ends, and logs what is wrong.
-func (r *Registry) Run(ctx context.Context) error {
+func (r *Registry) Run(ctx context.Context) {
 	interval := r.Interval
 	if interval <= 0 {
 		interval = 2 * time.Second
@@ -153,7 +220,7 @@ func (r *Registry) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return
 		case <-ticker.C:
 		}
 	}
@@ -170,7 +237,7 @@ func (r *Registry) Refresh(ctx context.Context) error {
 		r.projects = map[string]*Project{}
 	}
 	var errs []error
-	changed, err := r.refreshKeys(ctx)
+	changed, err := r.take(ctx, KeysName, &r.keys, r.parseKeys)
 	if err != nil {
 		errs = append(errs, fmt.Errorf("keys: %w", err))
 	}
@@ -180,14 +247,11 @@ func (r *Registry) Refresh(ctx context.Context) error {
 			f = &fetched{source: r.File(name)}
 			r.files[name] = f
 		}
-		p, err := r.refreshFile(ctx, name, f)
+		taken, err := r.take(ctx, name, f, func(data []byte) (func(), error) { return r.file(name, data) })
 		if err != nil {
 			errs = append(errs, fmt.Errorf("project %s: %w", name, err))
 		}
-		if p != nil {
-			r.projects[name] = p
-			changed = true
-		}
+		changed = changed || taken
 	}
 	if changed {
 		r.current.Store(r.build())
@@ -195,40 +259,36 @@ func (r *Registry) Refresh(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (r *Registry) refreshKeys(ctx context.Context) (changed bool, err error) {
-	data, err := r.keys.next(ctx)
-	if data == nil || err != nil {
-		return false, err
-	}
-	parsed, err := ParseKeys("keys", data)
-	if err != nil {
-		return false, err
-	}
-	for name := range r.files {
-		if _, ok := parsed[name]; !ok { // gone; fetched anew should it come back
-			delete(r.files, name)
-			delete(r.projects, name)
+// parseKeys checks the keys document.
+func (r *Registry) parseKeys(data []byte) (serve func(), err error) {
+	parsed, err := ParseKeys(KeysName, data)
+	return func() {
+		for name := range r.files {
+			if _, ok := parsed[name]; !ok { // gone; fetched anew should it come back
+				delete(r.files, name)
+				delete(r.projects, name)
+			}
 		}
-	}
-	r.parsed = parsed
-	return true, nil
+		r.parsed = parsed
+	}, err
 }
 
-func (r *Registry) refreshFile(ctx context.Context, name string, f *fetched) (*Project, error) {
-	data, err := f.next(ctx)
-	if data == nil || err != nil {
-		return nil, err
-	}
+// file checks a project's file.
+func (r *Registry) file(name string, data []byte) (serve func(), err error) {
 	settings, err := ParseSettings(name+".yaml", data)
 	if err != nil {
 		return nil, err
 	}
+	rules := func() {}
 	if r.OnFile != nil {
-		if err := r.OnFile(name, data); err != nil {
+		if rules, err = r.OnFile(name, data); err != nil {
 			return nil, err
 		}
 	}
-	return &Project{Name: name, Settings: settings}, nil
+	return func() {
+		rules()
+		r.projects[name] = &Project{Name: name, Settings: settings}
+	}, nil
 }
 
 // build makes the directory of the projects whose file is in service.

@@ -11,28 +11,26 @@ type Set struct {
 	rules sync.Map // project name to *Rules
 }
 
-// none is what a project without a file has.
-var none = &Rules{}
-
-// Get returns the project's rules; never nil. Take them once for a batch: the
-// next call may return newer ones.
+// Get returns the project's rules, nil when none were loaded for it: its events
+// must wait, for without rules they would be lost to its metrics. Take them once for a
+// batch: the next call may return newer ones.
 func (s *Set) Get(project string) *Rules {
-	if r, ok := s.rules.Load(project); ok {
-		return r.(*Rules)
+	r, ok := s.rules.Load(project)
+	if !ok {
+		return nil
 	}
-	return none
+	return r.(*Rules)
 }
 
-// Load compiles a project's file and puts it in service. After an error the
-// project keeps the rules it had. It is what a project.Registry calls OnFile.
-func (s *Set) Load(project string, data []byte) error {
+// Load compiles a project's file; serve puts it in service. Until then, and after
+// an error, the project keeps the rules it had. It is what a project.Registry calls OnFile.
+func (s *Set) Load(project string, data []byte) (serve func(), err error) {
 	r, err := Parse(project+".yaml", data)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if s.OnTrip != nil {
 		r.OnTrip = func(p Problem) { s.OnTrip(project, p) }
 	}
-	s.rules.Store(project, r)
-	return nil
+	return func() { s.rules.Store(project, r) }, nil
 }
