@@ -15,10 +15,15 @@ import (
 // defaultEraseWait is how long an erasure is waited for without ?timeout=.
 const defaultEraseWait = 5 * time.Second
 
-// erasePerson forgets everything received of a person up to now, under the
-// user id and every anonymous id claimed by it. The records that do it travel
-// like events, so that no event accepted before can come after. 200 says that
-// it is done, 202 that it is sure to be done; erasing again changes nothing.
+// erasePerson forgets everything accepted of a person up to now: of the key
+// named, and when that is an anonymous id that a user owns, of the user. The
+// record that erases a user also erases every anonymous id the user owns, where
+// it is scored. The records travel like events and are published whether or not
+// anybody is known yet: what was acknowledged before and is still under way
+// must not make the person appear again.
+//
+// 200 says that it is done, 202 that it is sure to be done, 404 only that
+// nothing was known at the time. Erasing again changes nothing.
 func (h *Handler) erasePerson(w http.ResponseWriter, r *http.Request, p *project.Project) {
 	visitor, err := parseSelector(r.URL.EscapedPath())
 	if err != nil {
@@ -30,18 +35,14 @@ func (h *Handler) erasePerson(w http.ResponseWriter, r *http.Request, p *project
 		Refuse(w, http.StatusBadRequest, "invalid_timeout", err.Error())
 		return
 	}
-	person, err := profile.LoadPerson(r.Context(), h.Store, profile.Key{Project: p.Name, Visitor: visitor})
+	keys := []profile.Key{{Project: p.Name, Visitor: visitor}}
+	person, err := profile.LoadPerson(r.Context(), h.Store, keys[0])
+	if err == nil {
+		keys, err = h.withOwner(r.Context(), keys)
+	}
 	if err != nil {
 		h.unavailable(w, r, fmt.Errorf("erase: %w", err))
 		return
-	}
-	if person == nil {
-		refuseUnknown(w)
-		return
-	}
-	keys := []profile.Key{person.Head.Key}
-	for _, f := range person.Claimed {
-		keys = append(keys, f.Key)
 	}
 	at := h.now().UnixMilli()
 	records, err := eraseRecords(keys, at, h.Origin)
@@ -53,6 +54,10 @@ func (h *Handler) erasePerson(w http.ResponseWriter, r *http.Request, p *project
 		return
 	}
 	// From here on it will happen whatever becomes of this request.
+	if person == nil {
+		refuseUnknown(w)
+		return
+	}
 	erased, err := h.poll(r.Context(), timeout, func() (bool, error) { return h.erased(r.Context(), keys, at) })
 	switch {
 	case err != nil:
@@ -62,6 +67,18 @@ func (h *Handler) erasePerson(w http.ResponseWriter, r *http.Request, p *project
 	default:
 		Answer(w, http.StatusAccepted, erasure{Message: "the erasure is recorded and under way"})
 	}
+}
+
+// withOwner returns an anonymous key together with the key of the user who owns it, if any.
+func (h *Handler) withOwner(ctx context.Context, keys []profile.Key) ([]profile.Key, error) {
+	fragments, err := h.Store.Load(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	if user := fragments[0].Claimant(); user != "" {
+		keys = append(keys, profile.Key{Project: keys[0].Project, Visitor: event.UserPrefix + user})
+	}
+	return keys, nil
 }
 
 type erasure struct {

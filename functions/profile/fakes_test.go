@@ -59,10 +59,16 @@ func (s *store) fold(r *event.Record) {
 	}
 	for _, e := range r.Events {
 		if id, ok := e.Claim(); ok {
-			fragment(event.AnonymousPrefix+id).Claim(e.UserId, &profile.Stamp{Time: e.Timestamp, Id: 1})
+			fragment(event.AnonymousPrefix+id).Claim(e.UserId, &profile.Stamp{Time: e.Timestamp, Id: 1}, r.ReceivedAt)
 		}
 	}
-	(&profile.Folder{Metrics: s.metrics}).Fold(fragment(r.Key), r)
+	folder := &profile.Folder{Metrics: s.metrics}
+	if f := fragment(r.Key); r.Erase {
+		for _, key := range f.ClaimKeys() {
+			folder.Fold(fragment(key.Visitor), r)
+		}
+	}
+	folder.Fold(fragment(r.Key), r)
 }
 
 // add folds events in, received when they happened.
