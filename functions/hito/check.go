@@ -12,7 +12,7 @@ import (
 )
 
 type checkCmd struct {
-	Files []string `arg:"" help:"Projects' YAML files; one called keys.yaml is checked as the keys document."`
+	Files []string `arg:"" help:"Projects' YAML files; keys.yaml, and what looks like it, is checked as the keys document."`
 	JSON  bool     `name:"json" help:"Print the problems as a JSON array."`
 }
 
@@ -29,7 +29,7 @@ func (c *checkCmd) Run() error {
 		if err != nil {
 			return err
 		}
-		if filepath.Base(name) == "keys.yaml" {
+		if filepath.Base(name) == project.KeysName+".yaml" || project.IsKeys(data) {
 			_, err = project.ParseKeys(name, data)
 		} else {
 			_, err = rules.Parse(name, data)

@@ -67,12 +67,19 @@ type Document struct {
 	Root     *yaml.Node
 	lines    []string
 	problems Problems
+	// secret documents are never quoted in problems.
+	secret bool
 }
 
 // ReadDocument reads a YAML document. It returns a Document also when the file
-// cannot be read; Err then says why.
-func ReadDocument(file string, data []byte) *Document {
-	d := &Document{File: file}
+// cannot be read; Err then says why. empty says how to write a document that
+// means to say nothing: one that is merely empty is most often a file that an
+// editor has truncated and not yet written.
+func ReadDocument(file string, data []byte, empty string) *Document {
+	return (&Document{File: file}).read(data, empty)
+}
+
+func (d *Document) read(data []byte, empty string) *Document {
 	if len(data) > MaxFile {
 		d.Reportf(nil, "the file has %d bytes, at most %d are allowed", len(data), MaxFile)
 		return d
@@ -86,7 +93,8 @@ func ReadDocument(file string, data []byte) *Document {
 	var root yaml.Node
 	switch err := dec.Decode(&root); {
 	case errors.Is(err, io.EOF):
-		return d // nothing but comments: an empty document
+		d.Reportf(nil, "the file is empty: write %q if that is what you mean", empty)
+		return d
 	case err != nil:
 		d.syntax(err)
 		return d
@@ -101,6 +109,9 @@ func ReadDocument(file string, data []byte) *Document {
 	if len(root.Content) == 1 {
 		d.Root = root.Content[0]
 	}
+	if d.Root == nil || isNull(d.Root) {
+		d.Reportf(nil, "the file is empty: write %q if that is what you mean", empty)
+	}
 	return d
 }
 
@@ -109,6 +120,13 @@ func (d *Document) syntax(err error) {
 	msg := strings.TrimPrefix(err.Error(), "yaml: ")
 	if strings.Contains(msg, "mapping values are not allowed") {
 		msg += ": put a text that has \": \" in it in quotes, or on a line of its own after \"|\""
+	}
+	if d.secret { // the message may quote a name
+		at, _, _ := strings.Cut(msg, ": ")
+		msg = "look for brackets, quotes and indentation that do not match"
+		if strings.HasPrefix(at, "line ") {
+			msg = at + ": " + msg
+		}
 	}
 	p := Problem{File: d.File, Msg: "not YAML: " + msg}
 	if at, ok := strings.CutPrefix(msg, "line "); ok {
@@ -172,7 +190,7 @@ func (d *Document) Fields(n *yaml.Node, what string, f func(key string, at, valu
 			continue
 		}
 		if line, dup := seen[k.Value]; dup {
-			d.Reportf(k, "%q is already on line %d", k.Value, line)
+			d.Reportf(k, "%s is already on line %d", d.quote(k), line)
 			continue
 		}
 		seen[k.Value] = k.Line
@@ -183,7 +201,19 @@ func (d *Document) Fields(n *yaml.Node, what string, f func(key string, at, valu
 // Unknown reports a key that is not among the known ones.
 func (d *Document) Unknown(at *yaml.Node, what string, known ...string) {
 	slices.Sort(known)
+	if d.secret {
+		d.Reportf(at, "unknown key in %s, which has %s", what, strings.Join(known, ", "))
+		return
+	}
 	d.Reportf(at, "unknown key %q in %s, which has %s", at.Value, what, strings.Join(known, ", "))
+}
+
+// quote is a node's text for a problem, unless it is secret.
+func (d *Document) quote(n *yaml.Node) string {
+	if d.secret {
+		return "this key"
+	}
+	return strconv.Quote(n.Value)
 }
 
 // Text returns a scalar's text; ok is false, and a problem reported, when the

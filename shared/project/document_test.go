@@ -27,8 +27,8 @@ metrics: {this is: [not, for, us]}
 	if s.JunkIDs == nil || len(s.JunkIDs) != 0 {
 		t.Errorf("an empty list of junk ids must stay one, not become the built-in list: %#v", s.JunkIDs)
 	}
-	if s, err = ParseSettings("f.yaml", nil); err != nil || s.IP != Truncate || s.JunkIDs != nil {
-		t.Errorf("settings of an empty file are %+v, error %v", s, err)
+	if s, err = ParseSettings("f.yaml", []byte(EmptyFile)); err != nil || s.IP != Truncate || s.JunkIDs != nil {
+		t.Errorf("settings of a file without any are %+v, error %v", s, err)
 	}
 }
 
@@ -72,7 +72,7 @@ func TestPositionFindsTheCharacter(t *testing.T) {
 		if err != nil {
 			t.Skip(err)
 		}
-		d := ReadDocument("f", doc)
+		d := ReadDocument("f", doc, "")
 		if d.Err() != nil || d.Root == nil {
 			t.Skip("not read back")
 		}
@@ -99,8 +99,44 @@ func FuzzParseSettings(f *testing.F) {
 		if _, err := ParseSettings("f", data); err != nil && err.Error() == "" {
 			t.Error("an error without words")
 		}
+		IsKeys(data)
 		if _, err := ParseKeys("k", data); err != nil && err.Error() == "" {
 			t.Error("an error without words")
 		}
 	})
+}
+
+// An editor that truncates a file and then writes it leaves it empty for a moment.
+func TestAnEmptyFileIsRefused(t *testing.T) {
+	for _, doc := range []string{"", " \n\t\n", "# nothing\n", "---\n", "null", "\ufeff"} {
+		want := `f: the file is empty: write "metrics: {}" if that is what you mean`
+		if _, err := ParseSettings("f", []byte(doc)); err == nil || err.Error() != want {
+			if doc == " \n\t\n" && err != nil { // no YAML either
+				continue
+			}
+			t.Errorf("%q gives %v, want %s", doc, err, want)
+		}
+		if _, err := ParseKeys("keys", []byte(doc)); err == nil {
+			t.Errorf("%q are good keys", doc)
+		}
+	}
+	for _, doc := range []string{"{}", EmptyFile, "settings:"} {
+		if _, err := ParseSettings("f", []byte(doc)); err != nil {
+			t.Errorf("%q: %v", doc, err)
+		}
+	}
+	if keys, err := ParseKeys("keys", []byte("{}")); err != nil || len(keys) != 0 {
+		t.Errorf("keys %v, %v", keys, err)
+	}
+}
+
+func TestIsKeys(t *testing.T) {
+	for doc, want := range map[string]bool{
+		"shop: {write: [w]}": true, "a: {}\nb: {secret: [s], wrong: 1}": true, "": false, "[": false, "- a": false,
+		"metrics: {write: {kind: count}}": false, "metrcs: {a: {kind: count}}": false, "settings: {}\nshop: {write: [w]}": false,
+	} {
+		if got := IsKeys([]byte(doc)); got != want {
+			t.Errorf("%q looks like keys: %v", doc, got)
+		}
+	}
 }

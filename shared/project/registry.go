@@ -13,8 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // Registry is a live Directory: it fetches the keys and every project's file
@@ -308,46 +306,6 @@ func (r *Registry) build() *directory {
 	return d
 }
 
-// ParseKeys reads a keys document: project names and their keys. An error of
-// type Problems lists everything wrong with it, and never quotes a key.
-func ParseKeys(file string, data []byte) (map[string]Keys, error) {
-	d := ReadDocument(file, data)
-	projects := map[string]Keys{}
-	owners := map[string]string{}
-	read := func(name, kind string, value *yaml.Node) []string {
-		list := d.entries(value, kind+" of "+name)
-		for i, key := range list {
-			owner := fmt.Sprintf("%s key %d of %s", kind, i+1, name)
-			if first, taken := owners[key]; taken {
-				d.Reportf(value, "%s is the same as %s: every key must be used once", owner, first)
-			}
-			owners[key] = owner
-		}
-		return list
-	}
-	d.Fields(d.Root, "the keys document", func(name string, at, value *yaml.Node) {
-		if !ValidName(name) {
-			d.Reportf(at, "%q cannot be a project's name: use up to 63 small letters, digits, - and _, beginning with a letter or digit", name)
-		}
-		var keys Keys
-		d.Fields(value, name, func(key string, at, value *yaml.Node) {
-			switch key {
-			case "write":
-				keys.Write = read(name, key, value)
-			case "secret":
-				keys.Secret = read(name, key, value)
-			default:
-				d.Unknown(at, name, "write", "secret")
-			}
-		})
-		projects[name] = keys
-	})
-	if err := d.Err(); err != nil {
-		return nil, err
-	}
-	return projects, nil
-}
-
 // ValidName reports whether a project, which is part of file names and store
 // keys, may be called so.
 func ValidName(name string) bool {
@@ -356,5 +314,5 @@ func ValidName(name string) bool {
 			return false
 		}
 	}
-	return name != "" && len(name) <= 63
+	return name != "" && len(name) <= 63 && name != KeysName // whose file is the keys document
 }

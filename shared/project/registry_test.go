@@ -229,15 +229,25 @@ func TestParseKeys(t *testing.T) {
 		t.Fatalf("keys %v, error %v", keys, err)
 	}
 	for doc, want := range map[string]string{
-		"a: {write: [hush]}\nb: {write: [hush]}": `keys:2:12: write key 1 of b is the same as write key 1 of a: every key must be used once`,
-		"a: {write: [hush], secret: [hush]}":     `keys:1:28: secret key 1 of a is the same as write key 1 of a: every key must be used once`,
-		"a: {write: [hush, hush]}":               `keys:1:12: write key 2 of a is the same as write key 1 of a: every key must be used once`,
-		"a: {writes: [hush]}":                    `keys:1:5: unknown key "writes" in a, which has secret, write`,
-		"a: {write: [\"\"]}":                     `keys:1:13: an entry of write of a is empty`,
-		"A b: {write: [hush]}":                   `keys:1:1: "A b" cannot be a project's name: use up to 63 small letters, digits, - and _, beginning with a letter or digit`,
-		"a: hush":                                `keys:1:4: a must be a mapping ("key: value" lines)`,
+		"a: {write: [hush]}\nb: {write: [hush]}": `keys:2:13: the same key is on line 1: every key must be used once`,
+		"a: {write: [hush], secret: [hush]}":     `keys:1:29: the same key is on line 1: every key must be used once`,
+		"a: {write: [hush, hush]}":               `keys:1:19: the same key is on line 1: every key must be used once`,
+		"a: {writes: [hush]}":                    `keys:1:5: unknown key in a project's keys, which has secret, write`,
+		"a: {hush: [w]}":                         `keys:1:5: unknown key in a project's keys, which has secret, write`,
+		"a: {hush: 1, hush: 2}":                  `keys:1:5: unknown key in a project's keys, which has secret, write`,
+		"hush: {}\nhush: {}":                     `keys:2:1: this key is already on line 1`,
+		"a: {write: [\"\"]}":                     `keys:1:13: an entry of write is empty`,
+		"A hush: {write: [w]}":                   `keys:1:1: this cannot be a project's name: use up to 63 small letters, digits, - and _, beginning with a letter or digit, and not "keys"`,
+		"keys: {write: [w]}":                     `keys:1:1: this cannot be a project's name`,
+		"a: hush":                                `keys:1:4: a project's keys must be a mapping ("key: value" lines)`,
+		"hush: [hush]":                           `keys:1:7: a project's keys must be a mapping ("key: value" lines)`,
 		"- hush":                                 `keys:1:1: the keys document must be a mapping ("key: value" lines)`,
 		"a: {write: [&x hush], secret: [*x]}":    `keys:1:13: anchors (&) and aliases (*) are not supported: write it out, or put a text that begins so in quotes`,
+		"a: {write: *hush}":                      `keys: not YAML: look for brackets, quotes and indentation that do not match`,
+		"a: {write: [&hush x, &hush y]}":         `keys:1:13: anchors (&)`,
+		"a: {write: [!hush x]}":                  `keys:1:13: tags (!)`,
+		"a:\n  write: [\"\\hush\"]":              `keys:`,
+		"a:\n  write: [hush\n  secret: x":        `keys:1:1: not YAML: look for brackets`,
 	} {
 		_, err := ParseKeys("keys", []byte(doc))
 		if err == nil || !strings.HasPrefix(err.Error(), want) {

@@ -10,6 +10,9 @@ import (
 // the others are the rules'.
 var FileKeys = []string{"settings", "metrics", "scores", "segments"}
 
+// EmptyFile is a project's file that has no rules, and means it.
+const EmptyFile = "metrics: {}"
+
 // maxEntries bounds each list of the settings.
 const maxEntries = 1000
 
@@ -17,7 +20,7 @@ const maxEntries = 1000
 // alone. An error of type Problems lists everything wrong with the settings
 // and the file's top keys.
 func ParseSettings(file string, data []byte) (Settings, error) {
-	d := ReadDocument(file, data)
+	d := ReadDocument(file, data, EmptyFile)
 	s := d.Settings()
 	if err := d.Err(); err != nil {
 		return Settings{}, err

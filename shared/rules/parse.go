@@ -27,7 +27,7 @@ const (
 // Parse compiles a project's file. An error of type Problems lists everything
 // wrong with it; name is what it calls the file.
 func Parse(name string, data []byte) (*Rules, error) {
-	p := &parser{d: project.ReadDocument(name, data), rules: &Rules{byName: map[string][]*source{}}, ids: map[uint64]*profile.Metric{}}
+	p := &parser{d: project.ReadDocument(name, data, project.EmptyFile), rules: &Rules{byName: map[string][]*source{}}, ids: map[uint64]*profile.Metric{}}
 	p.rules.settings = p.d.Settings()
 	if err := p.parse(); err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hitolayer/hito/shared/event"
 	"github.com/hitolayer/hito/shared/profile"
+	"github.com/hitolayer/hito/shared/project"
 )
 
 // epoch is when the tests' events begin: midnight UTC, so that buckets are easy to see.
@@ -295,7 +296,7 @@ func TestZeroRules(t *testing.T) {
 	if e := r.Evaluate(p, epoch); len(e.Metrics)+len(e.Scores)+len(e.Segments) != 0 {
 		t.Errorf("evaluation is %+v", e)
 	}
-	for _, empty := range []string{"", "# nothing\n", "---\n", "settings:\nmetrics:\nscores:\nsegments:\n"} {
+	for _, empty := range []string{"{}", project.EmptyFile, "settings:\nmetrics:\nscores:\nsegments:\n"} {
 		parse(t, empty)
 	}
 }

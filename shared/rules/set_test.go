@@ -51,6 +51,12 @@ func TestSetFollowsTheFile(t *testing.T) {
 	if set.Get("shop") != first {
 		t.Error("a bad file was put in service")
 	}
+	// Emptied by an editor, before it writes: everybody's segments would be exits,
+	// and then entries again.
+	file.set("")
+	if err := registry.Refresh(t.Context()); err == nil || !strings.Contains(err.Error(), "the file is empty") || set.Get("shop") != first {
+		t.Errorf("an emptied file was put in service: %v", err)
+	}
 	file.set("settings: {ip: keep}\nsegments: {anybody: events.total > 0}")
 	if err := registry.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
