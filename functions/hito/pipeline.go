@@ -81,7 +81,10 @@ func openPipeline(ctx context.Context, c config.Server, log *slog.Logger) (*pipe
 		}
 	}
 	var err error
-	if p.db, err = local.Open(local.Options{Dir: filepath.Join(c.Data, "db"), CacheBytes: int64(c.Memory) / 4, Log: log}); err != nil {
+	if p.db, err = local.Open(local.Options{
+		Dir: filepath.Join(c.Data, "db"), CacheBytes: int64(c.Memory) / 4, Log: log,
+		QuarantineFor: c.Retention, QuarantineBytes: int64(c.DiskLimit) / 8,
+	}); err != nil {
 		return nil, err
 	}
 	if err := p.wire(c, log); err != nil {
@@ -135,22 +138,22 @@ func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	p.stats = console.Stats{Projects: p.registry, Ledger: p.db.Ledger(), Next: &p.metrics}
+	p.stats = console.Stats{Projects: p.registry, Ledger: p.db.Ledger()}
 	p.metrics.Register(&engineCollector{db: p.db})
 	p.agents.Geo = p.geo
-	p.enrich = enrich.Handler{Projects: p.registry, Enricher: &p.agents, Enriched: enriched, Telemetry: &p.stats, Now: time.Now}
+	p.enrich = enrich.Handler{Projects: p.registry, Enricher: &p.agents, Enriched: enriched, Telemetry: &p.metrics, Now: time.Now}
 	p.score = score.Handler{
 		Store:   p.db.Store(),
 		Rules:   p.scoreRules,
-		Actions: actions, Ledger: p.db.Ledger(), Telemetry: &p.stats, Now: time.Now,
+		Actions: actions, Ledger: p.db.Ledger(), Telemetry: &p.metrics, Now: time.Now,
 	}
 	p.beacon = beacon.Handler{
-		Projects: p.registry, Raw: raw, Quarantine: p.db.Quarantine(), Telemetry: &p.stats, Origin: origin,
+		Projects: p.registry, Raw: raw, Quarantine: p.db.Quarantine(), Telemetry: &p.metrics, Origin: origin,
 		Now: time.Now, NewID: rand.Text, Log: log, TrustedProxies: c.TrustedProxies,
 	}
 	p.profile = profile.Handler{
 		Projects: p.registry, Store: p.db.Store(), Rules: p.rules.Get, Raw: raw, Ledger: p.db.Ledger(), Quarantine: p.db.Quarantine(),
-		Origin: origin, Telemetry: &p.stats, Log: log,
+		Origin: origin, Telemetry: &p.metrics, Log: log,
 	}
 	if err := raw.Subscribe("enrich", p.enrich.Handle, local.SubscribeOptions{Stage: quarantine.Enrich, MaxRecords: 2000, Window: enrichWindow}); err != nil {
 		return err
@@ -169,11 +172,16 @@ func (p *pipeline) scoreAndShow(ctx context.Context, records []stream.Record) er
 	}
 	from := 0
 	for _, f := range failures {
-		p.hub.Observe(records[from:f.Index])
+		p.show(records[from:f.Index])
 		from = f.Index + 1
 	}
-	p.hub.Observe(records[from:])
+	p.show(records[from:])
 	return err
+}
+
+func (p *pipeline) show(records []stream.Record) {
+	p.hub.Observe(records)
+	p.stats.Observe(records)
 }
 
 // handler serves all paths. The tail ends with ending, since its readers never leave.

@@ -18,6 +18,7 @@ type Server struct {
 	DiskLimit      Bytes         `env:"HITO_DISK_LIMIT" default:"4GiB" placeholder:"SIZE" help:"How much consumed records may take on disk before the oldest go, whatever their age."`
 	GeoDB          []string      `name:"geo-db" env:"HITO_GEO_DB" placeholder:"FILE,…" help:"MMDB files for city and network; without one, the country is known."`
 	TrustedProxies int           `env:"HITO_TRUSTED_PROXIES" default:"0" placeholder:"N" help:"How many proxies stand before hito, each adding to X-Forwarded-For; 0 believes no header."`
+	Hosts          []string      `env:"HITO_HOSTS" placeholder:"NAME,…" help:"Names that hito is reached by, such as behind a proxy; requests for others are refused. Bound to loopback, only its names are taken by default; else all."`
 	Pprof          bool          `env:"HITO_PPROF" help:"Serve /debug/pprof."`
 	Log            string        `env:"HITO_LOG" default:"text" enum:"text,json" help:"Form of the log on standard error: text or json."`
 }
