@@ -19,13 +19,25 @@ const (
 	Score  Stage = "score"
 )
 
+// Reason says why, for programs. An event that is unfit has its event.Reason;
+// these are of records that a function failed on, whatever delivered them.
+type Reason string
+
+// The reasons of records.
+const (
+	AttemptsExhausted Reason = "attempts_exhausted" // it failed as often as it may be delivered
+	Unprocessable     Reason = "unprocessable"      // it can never succeed: see stream.Permanent
+	Panic             Reason = "panic"              // the function panicked on it, as often as it may be delivered
+)
+
 // Entry is one event (or one record that cannot be read) in quarantine.
 type Entry struct {
 	// ID is the entry's identity: putting it again changes nothing. See NewID.
 	ID      string `json:"id"`
 	Project string `json:"project"`
 	Stage   Stage  `json:"stage"`
-	// Reason is the typed reason, such as "missing_id"; Detail says it in a sentence.
+	// Reason is the typed reason, an event.Reason such as "missing_id"
+	// or a Reason; Detail says it in a sentence.
 	Reason string `json:"reason"`
 	Detail string `json:"detail,omitempty"`
 	// Time is when it was accepted, Unix milliseconds.
