@@ -28,7 +28,7 @@ func (db *DB) checkpoint() error {
 	db.checkpointMu.Lock()
 	defer db.checkpointMu.Unlock()
 	start := time.Now()
-	touched := db.Now()
+	touched := db.options.Now()
 
 	// No batch is half done while cut is held: what is taken is one moment.
 	db.cut.Lock()
@@ -83,7 +83,7 @@ func (db *DB) requestCheckpoint() {
 // that took long is followed by a longer pause, so that writing them never
 // takes most of the time.
 func (db *DB) runCheckpoints() {
-	pause := db.Checkpoint
+	pause := db.options.checkpoint
 	for {
 		t := time.NewTimer(pause)
 		select {
@@ -96,9 +96,9 @@ func (db *DB) runCheckpoints() {
 		t.Stop()
 		start := time.Now()
 		if err := db.checkpoint(); err != nil {
-			db.Log.Error("a checkpoint failed, trying again", "err", err)
+			db.options.Log.Error("a checkpoint failed, trying again", "error", err)
 		}
-		pause = max(db.Checkpoint, 2*time.Since(start))
+		pause = max(db.options.checkpoint, 2*time.Since(start))
 	}
 }
 

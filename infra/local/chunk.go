@@ -109,7 +109,7 @@ type chunk struct {
 
 func (c chunk) check() error {
 	if len(c.data) < chunkHeader || c.data[0] != chunkForm || c.data[1] > packed {
-		return fmt.Errorf("local: chunk %d has an unknown form", c.seq)
+		return fmt.Errorf("local: chunk %d has a form this build cannot read: run a newer build", c.seq)
 	}
 	return nil
 }

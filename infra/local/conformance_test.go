@@ -2,8 +2,11 @@ package local
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/hitolayer/hito/shared/profile"
 	"github.com/hitolayer/hito/shared/profile/storetest"
@@ -63,7 +66,7 @@ func (s streamUnderTest) Consume(t *testing.T, h stream.Handler) {
 func (s streamUnderTest) Quarantined(t *testing.T) []quarantine.Entry {
 	s.db.requestCheckpoint()
 	var all []quarantine.Entry
-	for _, project := range []string{"shop"} {
+	for _, project := range quarantinedProjects(t, s.db) {
 		entries, _, err := s.db.Quarantine().List(t.Context(), project, "", 100)
 		if err != nil {
 			t.Fatal(err)
@@ -73,14 +76,36 @@ func (s streamUnderTest) Quarantined(t *testing.T) []quarantine.Entry {
 	return all
 }
 
+// quarantinedProjects returns every project with something in quarantine.
+func quarantinedProjects(t *testing.T, db *DB) []string {
+	it, err := db.pebble.NewIter(&pebble.IterOptions{LowerBound: []byte{entryKind}, UpperBound: []byte{entryKind + 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var projects []string
+	for it.First(); it.Valid(); it.Next() {
+		project, _, err := cutName(it.Key()[1:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(projects, project) {
+			projects = append(projects, project)
+		}
+	}
+	if err := it.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return projects
+}
+
 func TestStreamConformance(t *testing.T) {
 	features := streamtest.Features{KeyAffinity: true, Bisects: true, MaxAttempts: 5}
 	for name, o := range map[string]SubscribeOptions{
 		"Plain":        {},
 		"Checkpointed": {Checkpointed: true},
-		"TinyBatches":  {MaxRecords: 3, MaxBytes: 64},
+		"TinyBatches":  {MaxRecords: 3, maxBytes: 64},
 	} {
-		o.Stage, o.Backoff = quarantine.Score, 5*time.Millisecond
+		o.Stage, o.backoff = quarantine.Score, 5*time.Millisecond
 		t.Run(name, func(t *testing.T) {
 			streamtest.Run(t, func(t *testing.T) streamtest.Stream {
 				return streamUnderTest{openStream(t, open(t, Options{}), "raw", StreamOptions{}), o}
@@ -92,7 +117,7 @@ func TestStreamConformance(t *testing.T) {
 func TestStoreConformance(t *testing.T) {
 	for name, o := range map[string]Options{
 		"Roomy":     {},
-		"TinyCache": {CacheBytes: 1, Checkpoint: time.Millisecond}, // everything is evicted all the time
+		"TinyCache": {CacheBytes: 1, checkpoint: time.Millisecond}, // everything is evicted all the time
 	} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) profile.Store {

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,14 +13,8 @@ import (
 
 // SubscribeOptions say how a group consumes. The zero value works.
 type SubscribeOptions struct {
-	// MaxRecords, MaxEvents and MaxBytes bound a batch: 500, 5,000 and 4 MiB
-	// when 0. A batch holds at least one record.
-	MaxRecords, MaxEvents, MaxBytes int
-	// MaxAttempts is after how many failures a record goes to quarantine, 5 when 0.
-	MaxAttempts int
-	// Backoff is the pause before the first redelivery, 100 ms when 0. It
-	// doubles each time up to 5 s, and is jittered.
-	Backoff time.Duration
+	// MaxRecords bounds a batch, 500 when 0.
+	MaxRecords int
 	// Window is how long after one batch began the next one may begin, unless
 	// that was full: under load, batches are larger and cost less per event. What
 	// comes after a pause does not wait.
@@ -31,14 +26,23 @@ type SubscribeOptions struct {
 	// a fragment that changes often is not written each time. After a crash the
 	// database is as it was at a checkpoint, and goes on from there.
 	Checkpointed bool
+
+	// maxEvents and maxBytes bound a batch too: 5,000 and 4 MiB when 0. It holds
+	// at least one record.
+	maxEvents, maxBytes int
+	// maxAttempts is after how many failures a record goes to quarantine, 5 when 0.
+	maxAttempts int
+	// backoff is the pause before the first redelivery, 100 ms when 0. It
+	// doubles each time up to 5 s, and is jittered.
+	backoff time.Duration
 }
 
 func (o *SubscribeOptions) defaults() {
-	o.MaxRecords = cmpOr(o.MaxRecords, 500)
-	o.MaxEvents = cmpOr(o.MaxEvents, 5000)
-	o.MaxBytes = cmpOr(o.MaxBytes, 4<<20)
-	o.MaxAttempts = cmpOr(o.MaxAttempts, 5)
-	o.Backoff = cmpOr(o.Backoff, 100*time.Millisecond)
+	o.MaxRecords = cmp.Or(o.MaxRecords, 500)
+	o.maxEvents = cmp.Or(o.maxEvents, 5000)
+	o.maxBytes = cmp.Or(o.maxBytes, 4<<20)
+	o.maxAttempts = cmp.Or(o.maxAttempts, 5)
+	o.backoff = cmp.Or(o.backoff, 100*time.Millisecond)
 }
 
 // maxParked bounds the failed records of one partition that wait for
@@ -151,8 +155,8 @@ func (c *consumer) run() {
 		}
 		batch, err := c.next()
 		if err != nil {
-			db.Log.Error("reading a stream failed, trying again", "stream", c.part.stream.name, "group", c.group, "err", err)
-			c.pause(c.options.Backoff * 10)
+			db.options.Log.Error("reading a stream failed, trying again", "stream", c.part.stream.name, "group", c.group, "error", err)
+			c.pause(c.options.backoff * 10)
 			continue
 		}
 		if len(batch) == 0 {
@@ -169,9 +173,9 @@ func (c *consumer) run() {
 				break
 			}
 			if round == 1 || round%20 == 0 {
-				db.Log.Warn("a batch failed whole, delivering it again", "stream", c.part.stream.name, "group", c.group, "round", round, "err", err)
+				db.options.Log.Warn("a batch failed whole, delivering it again", "stream", c.part.stream.name, "group", c.group, "round", round, "error", err)
 			}
-			c.pause(backoff(c.options.Backoff, round))
+			c.pause(backoff(c.options.backoff, round))
 		}
 	}
 }
@@ -222,7 +226,7 @@ func (c *consumer) next() ([]item, error) {
 	defer func() { c.items = batch }()
 	events, bytes := 0, 0
 	full := func(r *stream.Record) bool {
-		if len(batch) > 0 && (len(batch) >= c.options.MaxRecords || events+r.Events > c.options.MaxEvents || bytes+len(r.Data) > c.options.MaxBytes) {
+		if len(batch) > 0 && (len(batch) >= c.options.MaxRecords || events+r.Events > c.options.maxEvents || bytes+len(r.Data) > c.options.maxBytes) {
 			return true
 		}
 		events += r.Events

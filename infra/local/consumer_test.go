@@ -1,10 +1,13 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,7 +21,7 @@ func TestCursorGoesOnInsideAChunk(t *testing.T) {
 	for _, checkpointed := range []bool{false, true} {
 		t.Run(fmt.Sprint(checkpointed), func(t *testing.T) {
 			dir := t.TempDir()
-			db := open(t, Options{Dir: dir, Checkpoint: time.Hour})
+			db := open(t, Options{Dir: dir, checkpoint: time.Hour})
 			s := openStream(t, db, "raw", StreamOptions{Partitions: 1})
 			publish(t, s, "0", "1", "2", "3", "4", "5", "6", "7", "8", "9") // one chunk
 			var first, second collector
@@ -46,6 +49,7 @@ func TestCursorGoesOnInsideAChunk(t *testing.T) {
 	}
 }
 
+// TestFailedRecordHoldsUpNobody: and it is not forgotten by a restart.
 func TestFailedRecordHoldsUpNobody(t *testing.T) {
 	dir := t.TempDir()
 	db := open(t, Options{Dir: dir})
@@ -63,7 +67,7 @@ func TestFailedRecordHoldsUpNobody(t *testing.T) {
 			}
 		}
 		return f.OrNil()
-	}, SubscribeOptions{Backoff: time.Hour})
+	}, SubscribeOptions{backoff: time.Hour})
 	publish(t, s, "a", "bad", "b")
 	publish(t, s, "c")
 	eventually(t, "the others are handled", func() bool { return len(c.sorted()) == 3 })
@@ -89,6 +93,49 @@ func TestFailedRecordHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// TestPanicIsLoggedOnce: while the record to blame was searched, every half that
+// held it once logged its panic, with its stack.
+func TestPanicIsLoggedOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		panics func(rs []stream.Record) bool
+		lines  int
+	}{
+		"one record": {func(rs []stream.Record) bool { return slices.ContainsFunc(rs, is("137")) }, 1},
+		"two records": {func(rs []stream.Record) bool {
+			return slices.ContainsFunc(rs, is("0")) || slices.ContainsFunc(rs, is("499"))
+		}, 2},
+		"only together": {func(rs []stream.Record) bool { return len(rs) == 500 }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			db := open(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+			s := openStream(t, db, "raw", StreamOptions{Partitions: 1})
+			data := make([]string, 500)
+			for i := range data {
+				data[i] = fmt.Sprint(i)
+			}
+			publish(t, s, data...)
+			subscribe(t, s, "g", func(_ context.Context, rs []stream.Record) error {
+				if c.panics(rs) {
+					panic("poison")
+				}
+				return nil
+			}, SubscribeOptions{maxAttempts: 1})
+			eventually(t, "all is handled", func() bool { return s.stats().Groups[0].Records == 0 })
+			shut(t, db)
+			if n := strings.Count(log.String(), "a handler panicked"); n != c.lines {
+				t.Errorf("%d lines, want %d:\n%s", n, c.lines, log.String())
+			}
+		})
+	}
+}
+
+func is(data string) func(stream.Record) bool {
+	return func(r stream.Record) bool { return string(r.Data) == data }
+}
+
+// TestFailedBatchLeavesNothing: what a handler did before it failed is undone,
+// unless it is checkpointed.
 func TestFailedBatchLeavesNothing(t *testing.T) {
 	db := open(t, Options{})
 	in, out := openStream(t, db, "in", StreamOptions{}), openStream(t, db, "out", StreamOptions{})
@@ -119,7 +166,7 @@ func TestFailedBatchLeavesNothing(t *testing.T) {
 	if got := c.sorted(); !slices.Equal(got, []string{"1"}) {
 		t.Errorf("published %v", got)
 	}
-	db = open(t, Options{Dir: db.Dir})
+	db = open(t, Options{Dir: db.options.Dir})
 	totals, err := db.Ledger().Totals(t.Context(), "shop")
 	if err != nil || totals.Scored != 1 || totals.Segments["s"] != 1 || totals.Quarantined != 1 {
 		t.Errorf("totals %+v, %v", totals, err)

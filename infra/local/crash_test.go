@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // crashChild runs the pipeline and says on standard output what was acknowledged,
 // until it is killed.
 func crashChild(dir string) error {
-	db, err := Open(Options{Dir: dir, Checkpoint: 5 * time.Millisecond, Log: slog.New(slog.DiscardHandler)})
+	db, err := Open(Options{Dir: dir, checkpoint: 5 * time.Millisecond, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,8 @@ func crashChild(dir string) error {
 
 // TestKill kills the process at random while it publishes, consumes and
 // checkpoints, and compares what is found afterwards with an independent count
-// of what was acknowledged. HITO_CRASH_ROUNDS is how often, 5 when unset.
+// of what was acknowledged. HITO_CRASH_ROUNDS is how often, 5 when unset;
+// HITO_CRASH_SEED draws the same moments again.
 func TestKill(t *testing.T) {
 	rounds := 5
 	if s := os.Getenv("HITO_CRASH_ROUNDS"); s != "" {
@@ -82,6 +83,15 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	seed := rand.Uint64()
+	if s := os.Getenv("HITO_CRASH_SEED"); s != "" {
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatalf("HITO_CRASH_SEED: %v", err)
+		}
+	}
+	t.Logf("repeat with HITO_CRASH_SEED=%d", seed)
+	moments := rand.New(rand.NewPCG(seed, 0))
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +115,7 @@ func TestKill(t *testing.T) {
 		for lines.Scan() {
 			acked[lines.Text()] = true
 			kill.Do(func() { // once it is at work, recovery included
-				time.AfterFunc(20*time.Millisecond+rand.N(300*time.Millisecond), func() { _ = cmd.Process.Kill() })
+				time.AfterFunc(20*time.Millisecond+time.Duration(moments.Int64N(int64(300*time.Millisecond))), func() { _ = cmd.Process.Kill() })
 			})
 		}
 		if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() >= 0 {

@@ -49,7 +49,7 @@ func (c *cursor) append(b []byte) []byte {
 
 func (c *cursor) read(b []byte) error {
 	if len(b) == 0 || b[0] != cursorForm {
-		return fmt.Errorf("local: cursor %x has an unknown form", b)
+		return fmt.Errorf("local: cursor %x has a form this build cannot read: run a newer build", b)
 	}
 	in := chunkReader{data: b[1:]}
 	*c = cursor{position: position{seq: in.uvarint(), index: int(in.uvarint()), records: in.uvarint(), events: in.uvarint()}}

@@ -28,7 +28,7 @@ func (c *consumer) batch(items []item) error {
 		items[i].failure = nil
 	}
 	t := &tx{db: db, consumer: c}
-	if err := c.deliver(t.context(db.work), t, items); err != nil {
+	if _, err := c.deliver(t.context(db.work), t, items); err != nil {
 		if c.options.Checkpointed {
 			// The fragments it saved stay saved, so what it published and booked with
 			// them must stay too; only the cursor does not move.
@@ -49,37 +49,50 @@ func (c *consumer) batch(items []item) error {
 	return nil
 }
 
-// deliver calls the handler. Its error means that none of the items is done.
-func (c *consumer) deliver(ctx context.Context, t *tx, items []item) error {
+// deliver calls the handler. Its error means that none of the items is done;
+// told, that a panic was logged.
+func (c *consumer) deliver(ctx context.Context, t *tx, items []item) (told bool, err error) {
 	before := t.mark()
-	err := c.call(ctx, items)
-	if err == nil {
-		return nil
+	if err = c.call(ctx, items); err == nil {
+		return false, nil
 	}
 	if failures, ok := err.(stream.Failures); ok { // a wrapped one speaks of another batch
 		for _, f := range failures {
 			if f.Index < 0 || f.Index >= len(items) {
-				return fmt.Errorf("the handler names record %d of %d: %w", f.Index, len(items), err)
+				return false, fmt.Errorf("the handler names record %d of %d: %w", f.Index, len(items), err)
 			}
 			items[f.Index].failure = f.Err
 		}
-		return nil
+		return false, nil
 	}
-	if _, ok := errors.AsType[*panicError](err); !ok {
-		return err
+	panicked, ok := errors.AsType[*panicError](err)
+	if !ok {
+		return false, err
 	}
 	if !c.options.Checkpointed {
 		t.rollback(before)
 	}
 	if len(items) == 1 {
 		items[0].failure = err
-		return nil
+		c.tell(panicked, items)
+		return true, nil
 	}
 	half := len(items) / 2
-	if err := c.deliver(ctx, t, items[:half]); err != nil {
-		return err
+	told, err = c.deliver(ctx, t, items[:half])
+	if err == nil {
+		var also bool
+		also, err = c.deliver(ctx, t, items[half:])
+		told = told || also
 	}
-	return c.deliver(ctx, t, items[half:])
+	if !told { // it does not come again
+		c.tell(panicked, items)
+	}
+	return true, err
+}
+
+func (c *consumer) tell(p *panicError, items []item) {
+	c.part.stream.db.options.Log.Error("a handler panicked", "stream", c.part.stream.name, "group", c.group,
+		"records", len(items), "first", items[0].ID, "panic", p.value, "stack", string(p.stack))
 }
 
 // panicError is a handler's panic.
@@ -93,9 +106,7 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 func (c *consumer) call(ctx context.Context, items []item) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			e := &panicError{value: v, stack: debug.Stack()}
-			c.part.stream.db.Log.Error("a handler panicked", "stream", c.part.stream.name, "group", c.group, "records", len(items), "panic", v, "stack", string(e.stack))
-			err = e
+			err = &panicError{value: v, stack: debug.Stack()}
 		}
 	}()
 	records := make([]stream.Record, len(items))
@@ -151,37 +162,28 @@ func (c *consumer) after(items []item, t *tx) cursor {
 			continue
 		}
 		it.failed++
-		if stream.IsPermanent(it.failure) || it.failed >= c.options.MaxAttempts {
+		if stream.IsPermanent(it.failure) || it.failed >= c.options.maxAttempts {
 			t.put([]quarantine.Entry{c.entry(it)})
 			continue
 		}
 		cur.parked = append(cur.parked, parked{
 			seq: it.seq, index: it.index, failed: it.failed,
-			due: time.Now().Add(backoff(c.options.Backoff, it.failed)),
+			due: time.Now().Add(backoff(c.options.backoff, it.failed)),
 		})
 	}
 	return cur
 }
 
-// reasoned is an error that has a typed reason of its own.
-type reasoned interface {
-	error
-	Reason() string
-}
-
 func (c *consumer) entry(it *item) quarantine.Entry {
-	reason := "attempts_exhausted"
+	reason := quarantine.AttemptsExhausted
 	if stream.IsPermanent(it.failure) {
-		reason = "unprocessable"
+		reason = quarantine.Unprocessable
 	}
 	if _, ok := errors.AsType[*panicError](it.failure); ok {
-		reason = "panic"
-	}
-	if r, ok := errors.AsType[reasoned](it.failure); ok {
-		reason = r.Reason()
+		reason = quarantine.Panic
 	}
 	e := quarantine.Entry{
-		Project: it.Project, Stage: c.options.Stage, Reason: reason, Detail: it.failure.Error(),
+		Project: it.Project, Stage: c.options.Stage, Reason: string(reason), Detail: it.failure.Error(),
 		Time: it.Time, Events: it.Events, Body: it.Data,
 	}
 	e.ID = quarantine.NewID(e, it.ID)

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -36,7 +37,6 @@ func publish(t testing.TB, s *Stream, data ...string) {
 }
 
 // collector is a handler that keeps what it got.
-
 type collector struct {
 	mu  sync.Mutex
 	got []string
@@ -59,8 +59,8 @@ func (c *collector) sorted() []string {
 
 func subscribe(t testing.TB, s *Stream, group string, h stream.Handler, o SubscribeOptions) {
 	t.Helper()
-	o.Backoff = cmpOr(o.Backoff, time.Millisecond)
-	o.Stage = cmpOr(o.Stage, quarantine.Score)
+	o.backoff = cmp.Or(o.backoff, time.Millisecond)
+	o.Stage = cmp.Or(o.Stage, quarantine.Score)
 	if err := s.Subscribe(group, h, o); err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +68,8 @@ func subscribe(t testing.TB, s *Stream, group string, h stream.Handler, o Subscr
 
 func TestDirectoryIsLocked(t *testing.T) {
 	db := open(t, Options{})
-	_, err := Open(Options{Dir: db.Dir, Log: quiet})
-	if err == nil || !strings.Contains(err.Error(), db.Dir) {
+	_, err := Open(Options{Dir: db.options.Dir, Log: quiet})
+	if err == nil || !strings.Contains(err.Error(), db.options.Dir) {
 		t.Errorf("second Open: %v", err)
 	}
 	publish(t, openStream(t, db, "raw", StreamOptions{}), "still works")
@@ -94,7 +94,7 @@ func TestUnwritableDirectory(t *testing.T) {
 	fs := &faultyFS{FS: vfs.NewMem()}
 	full := syscall.ENOSPC
 	fs.writes.Store(&full)
-	if _, err := Open(Options{Dir: "data", FS: fs, Log: quiet}); err == nil {
+	if _, err := Open(Options{Dir: "data", fs: fs, Log: quiet}); err == nil {
 		t.Error("opened a new directory on a full disk")
 	}
 }
@@ -119,11 +119,10 @@ func TestPublishAfterClose(t *testing.T) {
 }
 
 // TestCloseOnFullDisk: Close gives up rather than hang, and loses nothing.
-
 func TestCloseOnFullDisk(t *testing.T) {
 	fs := &faultyFS{FS: vfs.Default}
 	dir := t.TempDir()
-	db, err := Open(Options{Dir: dir, FS: fs, Log: quiet})
+	db, err := Open(Options{Dir: dir, fs: fs, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,16 +141,6 @@ func TestCloseOnFullDisk(t *testing.T) {
 	fs.writes.Store(nil) // let its goroutines end
 	eventually(t, "the database is closed", db.gone.Load)
 }
-
-// TestFailedRecordHoldsUpNobody: and it is not forgotten by a restart.
-
-// TestFailedBatchLeavesNothing: what a handler did before it failed is undone,
-// unless it is checkpointed.
-
-// noise returns n bytes that do not pack well.
-
-// TestSmallCache: far more fragments than fit, changed again and again, with
-// checkpoints and evictions all the time, by a checkpointed consumer.
 
 func TestStats(t *testing.T) {
 	db := open(t, Options{})

@@ -102,7 +102,7 @@ func TestDiskFullRefusesAndRecovers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			fs := &faultyFS{FS: vfs.Default, forget: true}
-			db := open(t, Options{FS: fs})
+			db := open(t, Options{fs: fs})
 			s := openStream(t, db, "raw", StreamOptions{BooksAccepted: true, KeepFor: time.Hour})
 			var mu sync.Mutex
 			handled := map[string]int{}
@@ -170,7 +170,7 @@ func TestDiskFullRefusesAndRecovers(t *testing.T) {
 			// group reads it from the disk.
 			shut(t, db)
 			clear(handled)
-			again := openStream(t, open(t, Options{Dir: db.Dir}), "raw", StreamOptions{KeepFor: time.Hour})
+			again := openStream(t, open(t, Options{Dir: db.options.Dir}), "raw", StreamOptions{KeepFor: time.Hour})
 			if err := again.Subscribe("another", count, SubscribeOptions{}); err != nil {
 				t.Fatal(err)
 			}

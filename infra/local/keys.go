@@ -21,6 +21,7 @@ const (
 	totalsKind    = 'm' // project → counts and people
 	segmentKind   = 'n' // project, segment → size
 	entryKind     = 'q' // project, time descending, entry id → entry
+	arrivalKind   = 'r' // time of arrival, the entry's key → bytes of the entry
 	chunkKind     = 's' // stream, partition, sequence → chunk
 	escape        = 0x00
 	escapedEscape = 0xff

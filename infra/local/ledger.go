@@ -191,7 +191,7 @@ func (l *Ledger) touch(deltas []ledger.Delta) error {
 			}
 			a.minutes[d.Minute] = m
 		}
-		m.touched = l.db.Now()
+		m.touched = l.db.options.Now()
 	}
 	return nil
 }

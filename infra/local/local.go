@@ -34,22 +34,26 @@ type Options struct {
 	// CacheBytes bounds the memory for fragments, 256 MiB when 0. Fragments not
 	// yet written may take up to a quarter of it.
 	CacheBytes int64
-	// Checkpoint is how often what checkpointed consumers did is written, 1 s when 0.
-	Checkpoint time.Duration
 	// Now is the clock for times that are stored, time.Now when nil.
 	Now func() time.Time
 	// Log is slog.Default() when nil.
 	Log *slog.Logger
-	// FS is the file system, the operating system's when nil.
-	FS vfs.FS
+	// QuarantineFor and QuarantineBytes say how long and how much of what came
+	// to quarantine stays, whichever is reached first; the oldest goes first.
+	// QuarantineFor 0 sets no time, QuarantineBytes is 1 GiB when 0.
+	QuarantineFor   time.Duration
+	QuarantineBytes int64
+
+	checkpoint time.Duration // between checkpoints, 1 s when 0
+	fs         vfs.FS        // the operating system's when nil
 }
 
 // DB is an open data directory.
 type DB struct {
-	Options
-	pebble *pebble.DB
-	disk   *disk
-	lock   *pebble.Lock
+	options Options
+	pebble  *pebble.DB
+	disk    *disk
+	lock    *pebble.Lock
 
 	committer  committer
 	ledger     Ledger
@@ -90,28 +94,27 @@ var ErrClosed = errors.New("local: the database is closed")
 // form is the stored form of the whole database.
 const form = 1
 
-func cmpOr[T cmp.Ordered](v, otherwise T) T { return cmp.Or(v, otherwise) }
-
 // Open opens the data directory, and recovers it after a crash.
 func Open(o Options) (_ *DB, err error) {
 	o.CacheBytes = cmp.Or(o.CacheBytes, 256<<20)
-	o.Checkpoint = cmp.Or(o.Checkpoint, time.Second)
+	o.QuarantineBytes = cmp.Or(o.QuarantineBytes, 1<<30)
+	o.checkpoint = cmp.Or(o.checkpoint, time.Second)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	if o.FS == nil {
-		o.FS = vfs.Default
+	if o.fs == nil {
+		o.fs = vfs.Default
 	}
 	db := &DB{
-		Options: o, streams: make(map[string]*Stream),
+		options: o, streams: make(map[string]*Stream),
 		wanted: make(chan struct{}, 1), signal: make(chan struct{}), stop: make(chan struct{}),
 	}
-	db.disk = newDisk(o.FS, func(err error) {
+	db.disk = newDisk(o.fs, func(err error) {
 		if err != nil {
-			o.Log.Error("the disk refuses writes: nothing is accepted until it takes them again", "dir", o.Dir, "err", err)
+			o.Log.Error("the disk refuses writes: nothing is accepted until it takes them again", "dir", o.Dir, "error", err)
 		} else {
 			o.Log.Info("the disk takes writes again", "dir", o.Dir)
 		}
@@ -140,9 +143,13 @@ func Open(o Options) (_ *DB, err error) {
 	if err := db.checkForm(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open data directory %s: %w", o.Dir, err), db.pebble.Close())
 	}
+	db.quarantine.db = db
+	if err := db.quarantine.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open data directory %s: %w", o.Dir, err), db.pebble.Close())
+	}
 	db.disk.patient.Store(true)
 	db.work, db.cancel = context.WithCancel(context.Background())
-	db.ledger.db, db.quarantine.db, db.fragments.db = db, db, db
+	db.ledger.db, db.fragments.db = db, db
 	db.fragments.seed, db.fragments.limit = maphash.MakeSeed(), o.CacheBytes/shardCount
 	db.committer = committer{db: db, kick: make(chan struct{}, 1), open: newGroup()}
 	db.committed.Go(db.committer.run)
@@ -177,7 +184,7 @@ func (db *DB) tuning() *pebble.Options {
 	o := &pebble.Options{
 		FS:                          db.disk,
 		Lock:                        db.lock,
-		Logger:                      pebbleLog{db.Log},
+		Logger:                      pebbleLog{db.options.Log},
 		Merger:                      sumMerger,
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
 		CacheSize:                   32 << 20,
@@ -195,7 +202,7 @@ func (db *DB) tuning() *pebble.Options {
 			FlushEnd:        func(i pebble.FlushInfo) { db.disk.background(i.Err) },
 			CompactionEnd:   func(i pebble.CompactionInfo) { db.disk.background(i.Err) },
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
-				db.Log.Error("the data directory is damaged", "path", i.Path, "err", i.Details)
+				db.options.Log.Error("the data directory is damaged", "path", i.Path, "error", i.Details)
 			},
 		},
 	}
@@ -314,7 +321,7 @@ func (db *DB) Close(ctx context.Context) error {
 	case err := <-done:
 		return err
 	case <-t.C:
-		return fmt.Errorf("close data directory %s: %w", db.Dir, errors.Join(context.Cause(ctx), db.disk.Err()))
+		return fmt.Errorf("close data directory %s: %w", db.options.Dir, errors.Join(context.Cause(ctx), db.disk.Err()))
 	}
 }
 
@@ -327,7 +334,7 @@ func (db *DB) shut() error {
 	err = errors.Join(err, db.pebble.Close(), db.lock.Close())
 	db.cancel()
 	if err != nil {
-		return fmt.Errorf("close data directory %s: %w", db.Dir, err)
+		return fmt.Errorf("close data directory %s: %w", db.options.Dir, err)
 	}
 	return nil
 }

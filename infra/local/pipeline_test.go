@@ -75,7 +75,7 @@ type testPipeline struct {
 }
 
 func pipeline(t testing.TB, fs vfs.FS) *testPipeline {
-	db, err := Open(Options{Dir: "data", FS: fs, Log: quiet, Checkpoint: 3 * time.Millisecond})
+	db, err := Open(Options{Dir: "data", fs: fs, Log: quiet, checkpoint: 3 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func newPipeline(db *DB) (*testPipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := SubscribeOptions{MaxRecords: 7, Backoff: time.Millisecond, Stage: quarantine.Enrich}
+	o := SubscribeOptions{MaxRecords: 7, backoff: time.Millisecond, Stage: quarantine.Enrich}
 	if err := p.raw.Subscribe("enrich", func(ctx context.Context, rs []stream.Record) error {
 		var good []stream.Record
 		var f stream.Failures

@@ -19,8 +19,9 @@ import (
 // events as quarantined in the ledger once, when it is new, and those that the
 // beacon refused as accepted too, since they never reach the raw stream.
 type Quarantine struct {
-	db *DB
-	mu sync.Mutex // held from looking an id up until it is written
+	db   *DB
+	mu   sync.Mutex // held from looking an id up until it is written
+	kept kept
 }
 
 var (
@@ -78,10 +79,11 @@ func (q *Quarantine) List(_ context.Context, project, cursor string, limit int) 
 	return entries, next, nil
 }
 
-// addEntries writes the entries that are new and gathers what they book. The
-// quarantine is locked.
-func (db *DB) addEntries(b *pebble.Batch, entries []quarantine.Entry, booked *tx) error {
+// addEntries writes the entries that are new, gathers what they book and adds
+// what they take. The quarantine is locked.
+func (db *DB) addEntries(b *pebble.Batch, entries []quarantine.Entry, booked *tx, added *kept) error {
 	type id struct{ project, id string }
+	now := db.options.Now().UnixMilli()
 	seen := make(map[id]bool, len(entries))
 	for i := range entries {
 		e := &entries[i]
@@ -101,14 +103,19 @@ func (db *DB) addEntries(b *pebble.Batch, entries []quarantine.Entry, booked *tx
 		if err != nil {
 			return fmt.Errorf("local: encode quarantine entry %s: %w", e.ID, err)
 		}
-		if err := errors.Join(b.Set(key, value, nil), b.Set(idKey, key, nil)); err != nil {
+		size := int64(4*len(key) + len(idKey) + len(value)) // the key is in the indexes too
+		if err := errors.Join(b.Set(key, value, nil), b.Set(idKey, key, nil), b.Set(arrivalKey(now, key), sums(&size), nil)); err != nil {
 			return err
 		}
+		added.add(size, now)
 		counts := ledger.Counts{Quarantined: int64(e.Events)}
 		if e.Stage == quarantine.Beacon {
 			counts.Accepted = int64(e.Events)
 		}
 		booked.book(ledger.Delta{Project: e.Project, Minute: minuteOf(e.Time), Counts: counts})
+	}
+	if added.bytes > 0 {
+		return b.Merge(keptKey(), sums(&added.bytes), nil)
 	}
 	return nil
 }

@@ -59,9 +59,12 @@ func (db *DB) runRetention() {
 		}
 		db.streamsMu.Unlock()
 		for _, s := range streams {
-			if err := s.drop(db.Now()); err != nil {
-				db.Log.Error("dropping handled records failed, trying again", "stream", s.name, "err", err)
+			if err := s.drop(db.options.Now()); err != nil {
+				db.options.Log.Error("dropping handled records failed, trying again", "stream", s.name, "error", err)
 			}
+		}
+		if err := db.quarantine.drop(db.options.Now()); err != nil {
+			db.options.Log.Error("dropping old quarantine entries failed, trying again", "error", err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -10,17 +11,31 @@ import (
 	"github.com/hitolayer/hito/shared/profile"
 )
 
-// Scan returns up to limit of the project's fragments in order of their visitor
-// keys, beginning behind after (empty begins), as they are now. next is the
-// after of the following page, empty at the end.
-func (s *Store) Scan(ctx context.Context, project, after string, limit int) (page []*profile.Fragment, next string, err error) {
-	fail := func(err error) ([]*profile.Fragment, string, error) {
-		return nil, "", fmt.Errorf("scan fragments of %s: %w", project, err)
+// Pages yields the project's fragments in order of their visitor keys, up to
+// limit at a time. Who was there when it began is in it, as of the time of its
+// page; who comes meanwhile may be.
+func (s *Store) Pages(ctx context.Context, project string, limit int) iter.Seq2[[]*profile.Fragment, error] {
+	return func(yield func([]*profile.Fragment, error) bool) {
+		// Once for all pages: it looks at everything in memory.
+		unwritten := s.unwritten(project)
+		slices.Sort(unwritten)
+		for after := ""; ; {
+			page, rest, more, err := s.page(ctx, project, after, unwritten, max(limit, 1))
+			if err != nil {
+				yield(nil, fmt.Errorf("scan fragments of %s behind %q: %w", project, after, err))
+				return
+			}
+			if len(page) > 0 && !yield(page, nil) || !more {
+				return
+			}
+			unwritten, after = rest, page[len(page)-1].Key.Visitor
+		}
 	}
-	if limit <= 0 {
-		return nil, "", nil
-	}
-	unwritten := s.unwritten(project, after)
+}
+
+// page returns up to limit fragments behind after, of those on disk and those
+// unwritten, which is sorted; and the rest of unwritten.
+func (s *Store) page(ctx context.Context, project, after string, unwritten []string, limit int) (page []*profile.Fragment, rest []string, more bool, err error) {
 	lower := prefix(fragmentKind, project)
 	base := len(lower)
 	upper := keyAfter(lower)
@@ -29,50 +44,50 @@ func (s *Store) Scan(ctx context.Context, project, after string, limit int) (pag
 	}
 	it, err := s.db.pebble.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
-		return fail(err)
+		return nil, nil, false, err
 	}
 	var names []string
 	for valid := it.First(); valid && len(names) <= limit; valid = it.Next() {
 		names = append(names, string(it.Key()[base:]))
 	}
 	if err := it.Close(); err != nil {
-		return fail(err)
+		return nil, nil, false, err
 	}
-	names = append(names, unwritten...)
+	names = append(names, unwritten[:min(len(unwritten), limit+1)]...)
 	slices.Sort(names)
 	names = slices.Compact(names)
-	more := len(names) > limit
-	names = names[:min(len(names), limit)]
+	if more = len(names) > limit; more {
+		names = names[:limit]
+	}
 	for _, visitor := range names {
-		if err := ctx.Err(); err != nil {
-			return fail(context.Cause(ctx))
+		if ctx.Err() != nil {
+			return nil, nil, false, context.Cause(ctx)
 		}
 		k := profile.Key{Project: project, Visitor: visitor}
 		version, data, err := s.peek(k)
 		if err != nil {
-			return fail(err)
+			return nil, nil, false, err
 		}
 		f, err := fragment(k, version, data)
 		if err != nil {
-			return fail(err)
+			return nil, nil, false, err
 		}
 		page = append(page, f)
+		if len(unwritten) > 0 && unwritten[0] == visitor {
+			unwritten = unwritten[1:]
+		}
 	}
-	if more {
-		next = names[len(names)-1]
-	}
-	return page, next, nil
+	return page, unwritten, more, nil
 }
 
-// unwritten returns the project's visitors behind after whose fragments may not
-// be on disk.
-func (s *Store) unwritten(project, after string) []string {
+// unwritten returns the project's visitors whose fragments may not be on disk.
+func (s *Store) unwritten(project string) []string {
 	var names []string
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
 		for _, sl := range sh.ring {
-			if (sl.dirty || sl.writing != nil) && sl.key.Project == project && sl.key.Visitor > after {
+			if (sl.dirty || sl.writing != nil) && sl.key.Project == project {
 				names = append(names, sl.key.Visitor)
 			}
 		}

@@ -16,10 +16,10 @@ type Stats struct {
 	CheckpointTime   time.Duration
 	FragmentsWritten int64
 	// The cache of fragments.
-	CacheHits, CacheMisses           int64
-	CacheBytes, CacheDirty, CacheLen int64
-	// DiskBytes is the size of the data directory, MemoryBytes what pebble holds in memory.
-	DiskBytes, MemoryBytes uint64
+	CacheHits, CacheMisses int64
+	CacheBytes, CacheDirty int64
+	// DiskBytes is the size of the data directory.
+	DiskBytes uint64
 	// Stalled is why the disk refuses writes, nil when it takes them.
 	Stalled error
 	Streams []StreamStats
@@ -52,14 +52,12 @@ func (db *DB) Stats() Stats {
 		Checkpoints: db.stats.checkpoints.Load(), CheckpointTime: time.Duration(db.stats.checkpointNanos.Load()),
 		FragmentsWritten: db.stats.fragmentsWritten.Load(),
 		CacheHits:        f.hits.Load(), CacheMisses: f.misses.Load(), CacheDirty: f.dirty.Load(),
-		DiskBytes: m.DiskSpaceUsage(), MemoryBytes: m.MemTable.Size + uint64(m.BlockCache.Size),
-		Stalled: db.disk.Err(),
+		DiskBytes: m.DiskSpaceUsage(), Stalled: db.disk.Err(),
 	}
 	for i := range f.shards {
 		sh := &f.shards[i]
 		sh.mu.Lock()
 		s.CacheBytes += sh.bytes
-		s.CacheLen += int64(len(sh.ring))
 		sh.mu.Unlock()
 	}
 	db.streamsMu.Lock()

@@ -11,8 +11,8 @@ import (
 	"github.com/hitolayer/hito/shared/stream"
 )
 
-func TestScan(t *testing.T) {
-	db := open(t, Options{Checkpoint: time.Hour, CacheBytes: 1 << 20})
+func TestPages(t *testing.T) {
+	db := open(t, Options{checkpoint: time.Hour, CacheBytes: 1 << 20})
 	st := db.Store()
 	save := func(project, visitor string, events int64) {
 		t.Helper()
@@ -39,10 +39,9 @@ func TestScan(t *testing.T) {
 		t.Fatal(err)
 	}
 	var names []string
-	for after := ""; ; {
-		page, next, err := st.Scan(t.Context(), "shop", after, 7)
-		if err != nil {
-			t.Fatal(err)
+	for page, err := range st.Pages(t.Context(), "shop", 7) {
+		if err != nil || len(page) == 0 || len(page) > 7 {
+			t.Fatal(len(page), err)
 		}
 		for _, f := range page {
 			names = append(names, f.Key.Visitor)
@@ -54,17 +53,16 @@ func TestScan(t *testing.T) {
 				t.Errorf("%v: %d events, version %d", f.Key, f.State.Events, f.Version)
 			}
 		}
-		if after = next; next == "" {
-			break
-		}
 	}
 	if len(names) != 100 || !slices.IsSorted(names) || len(slices.Compact(names)) != 100 {
 		t.Errorf("scanned %d names, sorted %t", len(names), slices.IsSorted(names))
 	}
 }
 
+// TestSmallCache: far more fragments than fit, changed again and again, with
+// checkpoints and evictions all the time, by a checkpointed consumer.
 func TestSmallCache(t *testing.T) {
-	db := open(t, Options{CacheBytes: 64 << 10, Checkpoint: time.Millisecond})
+	db := open(t, Options{CacheBytes: 64 << 10, checkpoint: time.Millisecond})
 	s := openStream(t, db, "s", StreamOptions{})
 	subscribe(t, s, "g", func(ctx context.Context, rs []stream.Record) error { return fold(ctx, db.Store(), rs) }, SubscribeOptions{Checkpointed: true, MaxRecords: 20})
 	const visitors, rounds = 300, 10
@@ -82,7 +80,7 @@ func TestSmallCache(t *testing.T) {
 		t.Errorf("the cache holds %d bytes, may hold about %d", n, 64<<10)
 	}
 	shut(t, db)
-	db = open(t, Options{Dir: db.Dir})
+	db = open(t, Options{Dir: db.options.Dir})
 	for i := range visitors {
 		fs, err := db.Store().Load(t.Context(), []profile.Key{{Project: "shop", Visitor: fmt.Sprintf("a:%d", i)}})
 		if err != nil {
@@ -97,7 +95,7 @@ func TestSmallCache(t *testing.T) {
 // TestStaleReadIsNotKept: a fragment is read from disk, and before it comes into
 // memory another writer saves it, a checkpoint writes it, and it is evicted.
 func TestStaleReadIsNotKept(t *testing.T) {
-	db := open(t, Options{Checkpoint: time.Hour, CacheBytes: 1})
+	db := open(t, Options{checkpoint: time.Hour, CacheBytes: 1})
 	st := db.Store()
 	k := profile.Key{Project: "shop", Visitor: "u:1"}
 	settled := st.settled.Load()

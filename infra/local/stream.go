@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -30,9 +31,10 @@ type StreamOptions struct {
 	// when 0. What some group has not handled always stays.
 	KeepFor   time.Duration
 	KeepBytes int64
-	// TailBytes bounds the newest records that are kept in memory, so that
+
+	// tailBytes bounds the newest records that are kept in memory, so that
 	// consumers that keep up do not read from disk: 16 MiB when 0.
-	TailBytes int
+	tailBytes int
 }
 
 // Stream is a durable stream. Outside a handler Publish returns once the records
@@ -49,9 +51,6 @@ type Stream struct {
 
 	groupsMu sync.Mutex
 	groups   []string // every group that ever subscribed
-
-	watchMu  sync.Mutex
-	watchers map[chan struct{}]bool
 }
 
 var _ stream.Publisher = (*Stream)(nil)
@@ -69,8 +68,8 @@ func (db *DB) Stream(name string, o StreamOptions) (*Stream, error) {
 	if o.Partitions < 1 || o.Partitions > 256 {
 		return nil, fmt.Errorf("open stream %s: %d partitions, must be 1 to 256", name, o.Partitions)
 	}
-	o.KeepBytes = cmpOr(o.KeepBytes, 1<<30)
-	o.TailBytes = cmpOr(o.TailBytes, 16<<20)
+	o.KeepBytes = cmp.Or(o.KeepBytes, 1<<30)
+	o.tailBytes = cmp.Or(o.tailBytes, 16<<20)
 	key := prefix(streamKind, name)
 	known := false
 	if err := db.get(key, func(v []byte) error {
@@ -167,7 +166,7 @@ type partition struct {
 	next, records, events uint64
 
 	mu        sync.Mutex
-	tail      []chunk // the newest chunks, at most TailBytes of this partition's share
+	tail      []chunk // the newest chunks, at most tailBytes of this partition's share
 	tailBytes int
 	wake      chan struct{}     // closed when a chunk is appended
 	handled   map[string]cursor // by group, as committed
@@ -234,7 +233,7 @@ func (p *partition) append(c chunk, records, events int) {
 	p.events += uint64(events)
 	p.tail = append(p.tail, c)
 	p.tailBytes += len(c.data)
-	limit := p.stream.options.TailBytes / len(p.stream.partitions)
+	limit := p.stream.options.tailBytes / len(p.stream.partitions)
 	drop := 0
 	for drop < len(p.tail)-1 && p.tailBytes > limit {
 		p.tailBytes -= len(p.tail[drop].data)

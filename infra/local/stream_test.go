@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -11,41 +10,6 @@ import (
 
 	"github.com/hitolayer/hito/shared/stream"
 )
-
-func TestTail(t *testing.T) {
-	db := open(t, Options{})
-	s := openStream(t, db, "raw", StreamOptions{Partitions: 2, TailBytes: 1 << 10})
-	publish(t, s, "before")
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	tail := s.Tail(ctx)
-	n := 200
-	for i := range n { // more than fits
-		publish(t, s, fmt.Sprint(i))
-	}
-	publish(t, s, "end")
-	seen, dropped, ended := 0, int64(0), false
-	for r, d := range tail {
-		dropped += d
-		seen++
-		if string(r.Data) == "before" {
-			t.Error("Tail yields what came before it")
-		}
-		if ended = ended || string(r.Data) == "end"; ended && int64(seen)+dropped == int64(n+1) {
-			break
-		}
-	}
-	if dropped == 0 || seen < 3 {
-		t.Errorf("%d seen, %d dropped of %d", seen, dropped, n+1)
-	}
-	cancel()
-	for range s.Tail(ctx) {
-		t.Error("Tail yields under a cancelled context")
-	}
-	if len(s.watchers) != 0 {
-		t.Errorf("%d watchers are left", len(s.watchers))
-	}
-}
 
 func TestRetention(t *testing.T) {
 	now := time.Now()
@@ -135,7 +99,7 @@ func TestRetention(t *testing.T) {
 			t.Fatal("not dropped")
 		}
 		shut(t, db)
-		db = open(t, Options{Dir: db.Dir})
+		db = open(t, Options{Dir: db.options.Dir})
 		s = openStream(t, db, "s", StreamOptions{})
 		publish(t, s, "3")
 		subscribe(t, s, "g", c.handle, SubscribeOptions{})
@@ -147,6 +111,7 @@ func TestRetention(t *testing.T) {
 	})
 }
 
+// noise returns n bytes that do not pack well.
 func noise(n int) string {
 	b := make([]byte, n)
 	x := uint64(n)

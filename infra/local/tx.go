@@ -166,10 +166,11 @@ func (db *DB) commit(sync bool, fragments []*slot, txs ...*tx) error {
 	// Locks in one order: quarantine, streams by name. They are held until
 	// readers may see the batch, so that sequences become visible in order.
 	var booked tx
+	var kept kept
 	if len(entries) > 0 {
 		db.quarantine.mu.Lock()
 		defer db.quarantine.mu.Unlock()
-		if err := db.addEntries(b, entries, &booked); err != nil {
+		if err := db.addEntries(b, entries, &booked, &kept); err != nil {
 			return err
 		}
 	}
@@ -203,7 +204,7 @@ func (db *DB) commit(sync bool, fragments []*slot, txs ...*tx) error {
 			s.mu.Unlock()
 		}
 	}
-	added, err := addChunks(b, chunks, db.Now().UnixMilli())
+	added, err := addChunks(b, chunks, db.options.Now().UnixMilli())
 	if err == nil {
 		if err = db.ledger.touch(deltas); err == nil {
 			if sync {
@@ -221,15 +222,15 @@ func (db *DB) commit(sync bool, fragments []*slot, txs ...*tx) error {
 		d.part.append(added[i], d.records, d.events)
 	}
 	unlock()
-	for _, s := range streams {
-		s.tellWatchers()
-	}
 	for _, t := range txs {
 		if t.consumer != nil {
 			t.consumer.committed(t.cursor)
 		}
 	}
 	db.ledger.show(deltas)
+	if kept.bytes > 0 {
+		db.quarantine.kept.add(kept.bytes, kept.oldest)
+	}
 	if sync {
 		if err := b.SyncWait(); err != nil {
 			return fmt.Errorf("local: commit: %w", err)
