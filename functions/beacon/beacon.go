@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/hitolayer/hito/shared/event"
 	"github.com/hitolayer/hito/shared/project"
 	"github.com/hitolayer/hito/shared/quarantine"
@@ -20,7 +22,9 @@ import (
 	"github.com/hitolayer/hito/shared/telemetry"
 )
 
-// Handler serves the write side of the API. All fields without a default are required.
+// Handler serves the write side of the API. Projects, Raw, Quarantine, Origin,
+// Now and NewID are required; Telemetry and Log may be nil, TrustedProxies and
+// MaxBodies 0. It must not be copied after its first request.
 type Handler struct {
 	// Projects finds the project of a write key.
 	Projects project.Directory
@@ -34,7 +38,8 @@ type Handler struct {
 	Origin string
 	// Now is the clock.
 	Now func() time.Time
-	// NewID mints ids for events that came without, unique and at most event.MaxID bytes.
+	// NewID mints ids for events that came without, unique and at most event.MaxID
+	// bytes. A hash of one is the receipt that all records of a request share.
 	NewID func() string
 	// Log is told what operators must know; nil is slog.Default().
 	Log *slog.Logger
@@ -42,7 +47,12 @@ type Handler struct {
 	// address it was called from to X-Forwarded-For. With 0 the header is not
 	// believed, and a client is who it connects as.
 	TrustedProxies int
+	// MaxBodies bounds the memory of all bodies being taken in at once, wire and
+	// inflated bytes, in bytes; 0 is 64 MiB. It grows with what has come, and a
+	// request that would exceed it gets 503. Less than 2 MiB refuses large batches.
+	MaxBodies int64
 
+	buffers    buffers
 	requests   sync.Pool
 	complained atomic.Int64 // Unix milliseconds
 }
@@ -72,6 +82,7 @@ var (
 	errMethod   = &refusal{http.StatusMethodNotAllowed, methodNotAllowed, "this path takes another method: see Allow"}
 	errTooLarge = &refusal{http.StatusRequestEntityTooLarge, event.TooLarge, "a request may have 500 KB, inflated: send smaller batches"}
 	errBody     = &refusal{http.StatusBadRequest, unreadable, "the body could not be read to its end"}
+	errCrowded  = &refusal{http.StatusServiceUnavailable, unavailable, "too many requests are being read: send it again"}
 	errBusy     = &refusal{http.StatusServiceUnavailable, unavailable, "the events could not be stored: send them again"}
 )
 
@@ -172,37 +183,56 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // track takes events in. t is the type the path names.
 func (h *Handler) track(w http.ResponseWriter, r *http.Request, t event.Type) {
-	rq := h.request()
+	b := body{buffers: &h.buffers, limit: h.MaxBodies}
+	if b.limit == 0 {
+		b.limit = defaultMaxBodies
+	}
+	defer b.free()
+	p, err := h.known(r)
+	if err == nil {
+		err = b.read(r)
+	}
+	rq := h.request() // only now: who is slow to send holds none of its memory
 	defer h.release(rq)
-	err := h.accept(r, rq, t, func() ([]byte, error) { return rq.read(r) })
+	rq.wireBytes = len(b.wire.data)
+	if err == nil {
+		var data []byte
+		if data, err = b.inflate(&rq.gzip); err == nil {
+			err = h.accept(r, rq, p, data, t)
+		}
+	}
 	h.measure(r.Context(), rq, err)
 	if err != nil {
+		b.free() // refusing may wait for the client
 		h.refuse(w, r, asRefusal(err))
 		return
 	}
 	rq.answer(w, r.Header.Get("Hito-Receipts") == "1")
 }
 
-// accept does the work of one request: read, decode, check, and make durable.
-func (h *Handler) accept(r *http.Request, rq *request, t event.Type, body func() ([]byte, error)) error {
-	key := headerKey(r)
-	var p *project.Project
-	if key != "" { // Do not read for those who may not write.
-		known := false
-		if p, known = h.Projects.ByWriteKey(key); !known {
-			return errKey
-		}
+// known returns the project of the write key that is known before the body is
+// read, nil when there is none: nothing is read for those who may not write.
+func (h *Handler) known(r *http.Request) (*project.Project, error) {
+	key := earlyKey(r)
+	if key == "" {
+		return nil, nil
 	}
-	data, err := body()
-	if err != nil {
-		return err
+	p, ok := h.Projects.ByWriteKey(key)
+	if !ok {
+		return nil, errKey
 	}
+	return p, nil
+}
+
+// accept does the work of one request: decode, check, and make durable. p is
+// nil when the key is in the body.
+func (h *Handler) accept(r *http.Request, rq *request, p *project.Project, data []byte, t event.Type) error {
 	if err := event.Segment(&rq.batch, data, t); err != nil {
 		return err
 	}
 	if p == nil {
 		known := false
-		if p, known = h.Projects.ByWriteKey(bodyKey(r, &rq.batch)); !known {
+		if p, known = h.Projects.ByWriteKey(lateKey(r, &rq.batch)); !known {
 			return errKey
 		}
 	}
@@ -222,7 +252,7 @@ func (h *Handler) accept(r *http.Request, rq *request, t event.Type, body func()
 // store makes a checked batch durable: first what goes to quarantine, so that a
 // failure in between repeats it under the same identity.
 func (h *Handler) store(ctx context.Context, rq *request) error {
-	if err := rq.sort(h.Origin); err != nil {
+	if err := rq.sort(h.Origin, uint32(xxhash.Sum64String(h.NewID()))); err != nil {
 		h.complain(ctx, "encode", rq, err)
 		return errBusy
 	}

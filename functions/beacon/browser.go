@@ -78,13 +78,17 @@ const gif = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04
 func (h *Handler) pixel(w http.ResponseWriter, r *http.Request, t event.Type) {
 	rq := h.request()
 	defer h.release(rq)
-	err := h.accept(r, rq, t, func() ([]byte, error) {
-		rq.wireBytes = len(r.URL.RawQuery)
-		if rq.wireBytes > event.MaxBatchSize {
-			return nil, errTooLarge
+	rq.wireBytes = len(r.URL.RawQuery)
+	p, err := h.known(r)
+	if err == nil && rq.wireBytes > event.MaxBatchSize {
+		err = errTooLarge
+	}
+	if err == nil {
+		var data []byte
+		if data, err = event.PixelData(r.URL.Query().Get("data")); err == nil {
+			err = h.accept(r, rq, p, data, t)
 		}
-		return event.PixelData(r.URL.Query().Get("data"))
-	})
+	}
 	h.measure(r.Context(), rq, err)
 	drain(w, r)
 	status := http.StatusOK

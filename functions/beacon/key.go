@@ -7,25 +7,23 @@ import (
 	"github.com/hitolayer/hito/shared/event"
 )
 
-// headerKey returns the write key that can be known before the body is read:
-// the Basic user name, or X-Write-Key.
-func headerKey(r *http.Request) string {
+// earlyKey returns the write key that can be known before the body is read: the
+// Basic user name, X-Write-Key, or the query's.
+func earlyKey(r *http.Request) string {
 	if user, _, ok := r.BasicAuth(); ok && user != "" {
 		return user
 	}
-	return r.Header.Get("X-Write-Key")
+	if key := r.Header.Get("X-Write-Key"); key != "" || r.URL.RawQuery == "" {
+		return key
+	}
+	return r.URL.Query().Get("writeKey")
 }
 
-// bodyKey returns the write key in the body, in the query or, as SDKs with OAuth
-// have a token there, last the Bearer's.
-func bodyKey(r *http.Request, b *event.Batch) string {
+// lateKey returns the write key in the body or, as SDKs with OAuth have a token
+// there, last the Bearer's.
+func lateKey(r *http.Request, b *event.Batch) string {
 	if b.WriteKey != "" {
 		return b.WriteKey
-	}
-	if r.URL.RawQuery != "" {
-		if key := r.URL.Query().Get("writeKey"); key != "" {
-			return key
-		}
 	}
 	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(token)

@@ -15,12 +15,11 @@ import (
 
 // request is the memory one request works in, reused by later ones.
 type request struct {
-	wire, inflated []byte
-	wireBytes      int
-	gzip           gzip.Reader
-	batch          event.Batch
-	project        *project.Project
-	receivedAt     int64
+	wireBytes  int
+	gzip       gzip.Reader
+	batch      event.Batch
+	project    *project.Project
+	receivedAt int64
 
 	keys     []byte         // the items' visitor keys, one after the other
 	slots    []slot         // per item
@@ -63,7 +62,7 @@ func (h *Handler) release(rq *request) {
 	clear(rq.groups)
 	rq.records, rq.unfit = rq.records[:0], rq.unfit[:0]
 	rq.project, rq.wireBytes, rq.repeated = nil, 0, 0
-	if cap(rq.wire)+cap(rq.inflated)+cap(rq.data) > 512<<10 || len(rq.slots) > 512 {
+	if cap(rq.data) > 256<<10 || len(rq.slots) > 512 {
 		return // what a big request took is not kept for small ones
 	}
 	h.requests.Put(rq)
@@ -72,8 +71,8 @@ func (h *Handler) release(rq *request) {
 // sort groups the good events by visitor key, keeping their order, into one
 // record per key; finds repeated ones; and makes quarantine entries of the rest.
 // A repeated event goes along: what scores it counts it as a duplicate, and the
-// books balance.
-func (rq *request) sort(origin string) error {
+// books balance. receipt is the identity of the acceptance.
+func (rq *request) sort(origin string, receipt uint32) error {
 	items := rq.batch.Items
 	rq.keys, rq.slots, rq.groups = rq.keys[:0], rq.slots[:0], rq.groups[:0]
 	good := 0
@@ -126,15 +125,15 @@ func (rq *request) sort(origin string) error {
 			g.end++
 		}
 	}
-	return rq.encode(origin)
+	return rq.encode(origin, receipt)
 }
 
-func (rq *request) encode(origin string) error {
+func (rq *request) encode(origin string, receipt uint32) error {
 	rq.data = rq.data[:0]
 	var record event.Record
 	for _, g := range rq.groups {
 		record.Project, record.Key = rq.project.Name, g.key
-		record.ReceivedAt, record.Origin = rq.receivedAt, origin
+		record.ReceivedAt, record.Origin, record.Receipt = rq.receivedAt, origin, receipt
 		record.Events = rq.order[g.end-g.count : g.end]
 		from := len(rq.data)
 		var err error
