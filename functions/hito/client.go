@@ -50,7 +50,7 @@ func newSender(c config.Client, connections int) *sender {
 
 // verdict is what became of a batch's events.
 type verdict struct {
-	accepted, duplicate, quarantined, suppressed, refused int
+	accepted, duplicate, quarantined, refused int
 	// reasons counts why events were not accepted.
 	reasons map[string]int
 }
@@ -59,7 +59,6 @@ func (v *verdict) add(o verdict) {
 	v.accepted += o.accepted
 	v.duplicate += o.duplicate
 	v.quarantined += o.quarantined
-	v.suppressed += o.suppressed
 	v.refused += o.refused
 	for reason, n := range o.reasons {
 		v.because(reason, n)
@@ -177,8 +176,6 @@ func readReceipts(answer []byte, events int) (verdict, error) {
 			v.accepted++
 		case "duplicate":
 			v.duplicate++
-		case "suppressed":
-			v.suppressed++
 		case "quarantined":
 			v.quarantined++
 			v.because(string(r.GetStringBytes("reason")), 1)

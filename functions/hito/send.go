@@ -14,8 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/hitolayer/hito/functions/hito/shop"
 	"github.com/hitolayer/hito/shared/config"
 )
@@ -25,10 +23,10 @@ type sendCmd struct {
 
 	Files []string `arg:"" optional:"" help:"Files of events, one JSON object per line; '-' is standard input. May be gzipped."`
 
-	AccessLog bool   `help:"The files are web server logs in the combined format: each line is a page event, its visitor the pair of address and user agent. Sending a file twice changes nothing." group:"Access logs"`
+	AccessLog bool   `help:"The files are web server logs in the combined format: each line is a page event, its visitor the pair of address and user agent. Sending a file twice within a day changes nothing." group:"Access logs"`
 	Site      string `help:"Site the log is of, such as https://example.com: logs do not say." placeholder:"URL" group:"Access logs"`
 
-	Type        string            `help:"Send one event of this type: track, page, screen, identify, group or alias." placeholder:"TYPE" group:"One event"`
+	Type        string            `enum:",track,page,screen,identify,group,alias" default:"" help:"Send one event of this type: track, page, screen, identify, group or alias." placeholder:"TYPE" group:"One event"`
 	Name        string            `help:"Name of the event, page or screen." group:"One event"`
 	UserID      string            `help:"User id." placeholder:"ID" group:"One event"`
 	AnonymousID string            `help:"Anonymous id." placeholder:"ID" group:"One event"`
@@ -58,7 +56,10 @@ func (*sendCmd) Help() string {
   hito send --demo --loop
 
 Events without a messageId get a random one, so that trying again cannot count
-them twice. Exit code 1 when any event was not accepted.`
+them twice. What has the same message id again is a duplicate and changes
+nothing, for 24 hours and at least a visitor's last 2,560 events. So does the
+demonstration's history: the same --seed within a day is the same events, another
+--seed is other people. Exit code 1 when any event was not accepted.`
 }
 
 func (c *sendCmd) Run(ctx context.Context) error {
@@ -99,12 +100,12 @@ func (c *sendCmd) valid() error {
 		}
 	}
 	switch {
+	case c.Type == "track" && c.Name == "":
+		return usageError{errors.New("--type track needs --name")}
 	case modes > 1:
 		return usageError{errors.New("files, --type and --demo exclude each other")}
-	case modes == 0 && term.IsTerminal(int(os.Stdin.Fd())):
-		return usageError{errors.New("nothing to send: name a file, or use --type or --demo; see hito send --help")}
 	case modes == 0:
-		c.Files = []string{"-"}
+		return usageError{errors.New("nothing to send: name a file ('-' is standard input), or use --type or --demo; see hito send --help")}
 	case c.Batch < 1 || c.Batch > maxBatchEvents:
 		return usageError{fmt.Errorf("--batch must be from 1 to %d", maxBatchEvents)}
 	case c.Connections < 1:
@@ -291,7 +292,6 @@ type sendSummary struct {
 	Accepted    int            `json:"accepted"`
 	Duplicate   int            `json:"duplicate"`
 	Quarantined int            `json:"quarantined"`
-	Suppressed  int            `json:"suppressed"`
 	Refused     int            `json:"refused"`
 	Malformed   int            `json:"malformed"`
 	Reasons     map[string]int `json:"reasons,omitempty"`
@@ -300,7 +300,7 @@ type sendSummary struct {
 
 func (s *sending) summary() sendSummary {
 	v := s.total
-	return sendSummary{s.sent, v.accepted, v.duplicate, v.quarantined, v.suppressed, v.refused, s.malformed, v.reasons,
+	return sendSummary{s.sent, v.accepted, v.duplicate, v.quarantined, v.refused, s.malformed, v.reasons,
 		time.Since(s.started).Seconds()}
 }
 
@@ -311,7 +311,7 @@ func (s *sending) print(w io.Writer) {
 		n    int
 		what string
 	}{
-		{m.Duplicate, "duplicate"}, {m.Quarantined, "quarantined"}, {m.Suppressed, "suppressed"},
+		{m.Duplicate, "duplicate"}, {m.Quarantined, "quarantined"},
 		{m.Refused, "not sent"}, {m.Malformed, "malformed"},
 	} {
 		if part.n > 0 {

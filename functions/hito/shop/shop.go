@@ -14,9 +14,11 @@ import (
 const site = "https://shop.example"
 
 // Stage is a shop and its shoppers. The same seed plays the same shoppers, with
-// other times. It is for one goroutine.
+// other times; each shopper's history, message ids included, depends on nothing
+// else. It is for one goroutine.
 type Stage struct {
-	rng      *rand.Rand
+	rng      *rand.Rand // of whoever plays now
+	liveRNG  *rand.Rand
 	shoppers []*shopper
 	// live are visits going on, each the events still to come.
 	live [][]step
@@ -24,14 +26,16 @@ type Stage struct {
 
 // New returns a stage with n shoppers.
 func New(seed uint64, n int) *Stage {
-	s := &Stage{rng: rand.New(rand.NewPCG(seed, 0x686974))}
+	s := &Stage{liveRNG: rand.New(rand.NewPCG(seed, 0x686974))}
 	for i := range n {
+		s.rng = rand.New(rand.NewPCG(seed, uint64(i)))
 		s.shoppers = append(s.shoppers, s.newShopper(seed, i))
 	}
 	return s
 }
 
 type shopper struct {
+	rng                                   *rand.Rand
 	anonymousID, userID, email, firstName string
 	agent, address, locale                string
 	category                              string
@@ -47,6 +51,7 @@ var firstNames = []string{"Aiko", "Ben", "Chloé", "Daniel", "Emma", "Felix", "G
 func (s *Stage) newShopper(seed uint64, i int) *shopper {
 	where := pick(s.rng, places, func(p place) int { return p.weight })
 	p := &shopper{
+		rng:         s.rng,
 		anonymousID: fmt.Sprintf("demo-%d-a%05d", seed, i),
 		agent:       agents[s.rng.IntN(len(agents))],
 		address:     fmt.Sprintf("%s.%d.%d", where.network, s.rng.IntN(256), 1+s.rng.IntN(254)),
@@ -71,6 +76,7 @@ func (s *Stage) History(now time.Time) iter.Seq[[][]byte] {
 	return func(yield func([][]byte) bool) {
 		for _, p := range s.shoppers {
 			var events [][]byte
+			s.rng = p.rng
 			visits := 1 + s.rng.IntN(6)
 			for v := visits; v > 0; v-- {
 				at := now.Add(-time.Duration(v)*7*24*time.Hour/time.Duration(visits) + s.within(12*time.Hour))
@@ -79,7 +85,7 @@ func (s *Stage) History(now time.Time) iter.Seq[[][]byte] {
 					if at.After(now) {
 						break
 					}
-					events = append(events, step.encode(s.messageID(), at))
+					events = append(events, step.encode(fmt.Sprintf("%s-%04d", p.anonymousID, len(events)), at))
 				}
 			}
 			if !yield(events) {
@@ -91,6 +97,7 @@ func (s *Stage) History(now time.Time) iter.Seq[[][]byte] {
 
 // Live returns the next event of a shopper who is in the shop now.
 func (s *Stage) Live(now time.Time) []byte {
+	s.rng = s.liveRNG
 	for len(s.live) < 1+len(s.shoppers)/10 {
 		s.live = append(s.live, s.visit(s.shoppers[s.rng.IntN(len(s.shoppers))]))
 	}
@@ -100,11 +107,8 @@ func (s *Stage) Live(now time.Time) []byte {
 		s.live[i] = s.live[len(s.live)-1]
 		s.live = s.live[:len(s.live)-1]
 	}
-	return next.encode(s.messageID(), now)
-}
-
-func (s *Stage) messageID() string {
-	return fmt.Sprintf("demo-%016x%016x", rand.Uint64(), rand.Uint64()) // playing twice is two plays
+	// Unlike the history, what happens now is new whenever it is played.
+	return next.encode(fmt.Sprintf("demo-%016x%016x", rand.Uint64(), rand.Uint64()), now)
 }
 
 func (s *Stage) within(d time.Duration) time.Duration { return time.Duration(s.rng.Int64N(int64(d))) }

@@ -2,6 +2,7 @@ package shop
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 )
@@ -66,6 +67,27 @@ func TestLive(t *testing.T) {
 	}
 	if len(visitors) < 10 {
 		t.Errorf("only %d of 20 shoppers came", len(visitors))
+	}
+}
+
+// TestHistoryTwiceIsTheSame: a history that is played again, later or with more
+// shoppers around, is the same events by their message ids.
+func TestHistoryTwiceIsTheSame(t *testing.T) {
+	play := func(shoppers int, now int64) (ids []string) {
+		for events := range New(3, shoppers).History(time.Unix(now, 0)) {
+			for _, body := range events {
+				var m message
+				if err := json.Unmarshal(body, &m); err != nil {
+					t.Fatal(err)
+				}
+				ids = append(ids, m.MessageID+" "+m.AnonymousID+" "+m.UserID+" "+m.Type+" "+m.Event)
+			}
+		}
+		return ids
+	}
+	first, later, more := play(20, 1e9), play(20, 1e9+3600), play(30, 1e9)
+	if len(first) == 0 || !slices.Equal(first, later) || len(more) <= len(first) || !slices.Equal(first, more[:len(first)]) {
+		t.Errorf("%d events, then %d, then %d", len(first), len(later), len(more))
 	}
 }
 
