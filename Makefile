@@ -35,8 +35,11 @@ bench: ## Measure a fresh hito on this machine, and write docs/bench
 
 .PHONY: check
 check: ## Check form, style and what is generated
-	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }
-	@test -z "$$($(GO) fix -diff ./... 2>&1)" || { $(GO) fix -diff ./...; echo "run go fix ./..."; exit 1; }
+	@$(GO) mod download && $(GO) mod download -modfile=tools.mod
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')) || exit 1; \
+	test -z "$$unformatted" || { echo "$$unformatted"; echo "run gofmt -w on these files"; exit 1; }
+	@fixes=$$($(GO) fix -diff ./...) || { echo "$$fixes"; echo "run go fix ./..."; exit 1; }; \
+	test -z "$$fixes" || { echo "$$fixes"; echo "run go fix ./..."; exit 1; }
 	$(GO) mod tidy -diff
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...

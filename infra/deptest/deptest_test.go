@@ -84,6 +84,9 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
+// conformance are the suites that every adapter's tests run; no binary links them.
+var conformance = []string{"shared/stream/streamtest", "shared/profile/storetest"}
+
 // TestWhatMayBeLinked: the domain knows no product, a handler no platform, and
 // what a function links decides its cold start.
 func TestWhatMayBeLinked(t *testing.T) {
@@ -105,7 +108,7 @@ func TestWhatMayBeLinked(t *testing.T) {
 		"./functions/hito/...": {aws, gcp},
 	} {
 		for _, p := range list(t, pattern) {
-			if strings.HasSuffix(p.ImportPath, "test") { // conformance suites
+			if slices.Contains(conformance, strings.TrimPrefix(p.ImportPath, module)) {
 				continue
 			}
 			for _, dep := range p.Deps {
