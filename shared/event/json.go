@@ -10,10 +10,6 @@ import (
 	"unsafe"
 )
 
-// maxNesting bounds the scanner's recursion: a body nested deeper is not read
-// at all. An event has the tighter MaxDepth.
-const maxNesting = 10_000
-
 // A scanner walks strict JSON (RFC 8259) once, front to back, and hands out
 // parts of its input. It is not a general parser on purpose: it keeps objects as the bytes
 // the client sent, does not allocate, and what it costs is bounded by the
@@ -23,6 +19,10 @@ type scanner struct {
 	i       int
 	depth   int
 	deepest int
+	// A bit for each level that value is in, set for objects: the first 64 in
+	// low, the others in high. Nesting costs a bit, and no stack.
+	low  uint64
+	high []uint64
 	// control is set when a string holds a raw control character, which JSON
 	// forbids and clients send: see escapeControls.
 	control bool
@@ -55,9 +55,6 @@ func (s *scanner) begin(closing byte) bool {
 	s.i++
 	s.depth++
 	s.deepest = max(s.deepest, s.depth)
-	if s.depth > maxNesting {
-		s.fail("nested too deeply")
-	}
 	if s.err != nil {
 		return false
 	}
@@ -112,49 +109,89 @@ func (s *scanner) value() []byte {
 	if s.err != nil {
 		return nil
 	}
-	start := s.i
-	switch c := s.space(); c {
-	case '"':
-		s.string()
-	case '{':
-		for ok := s.begin('}'); ok; ok = s.next('}') {
-			if s.space() != '"' {
-				s.fail("expected a member's name")
-				return nil
-			}
+	s.space()
+	start, outer := s.i, s.depth
+	for {
+		switch c := s.space(); c {
+		case '"':
 			s.string()
-			if s.space() != ':' {
-				s.fail("expected a colon")
+		case '{', '[':
+			s.kind(c == '{')
+			if s.begin(c + 2) { // in ASCII, what closes is two after what opens
+				s.name()
+				continue
+			}
+		case 't':
+			s.word("true")
+		case 'f':
+			s.word("false")
+		case 'n':
+			s.word("null")
+		default:
+			if c != '-' && (c < '0' || c > '9') {
+				s.fail("expected a value")
 				return nil
 			}
-			s.i++
-			s.value()
+			s.number()
 		}
-	case '[':
-		for ok := s.begin(']'); ok; ok = s.next(']') {
-			s.value()
+		more := false
+		for s.depth > outer && s.err == nil && !more {
+			closing := byte(']')
+			if s.inObject() {
+				closing = '}'
+			}
+			more = s.next(closing)
 		}
-	case 't':
-		s.word("true")
-	case 'f':
-		s.word("false")
-	case 'n':
-		s.word("null")
-	default:
-		if c != '-' && (c < '0' || c > '9') {
-			s.fail("expected a value")
+		if s.err != nil {
 			return nil
 		}
-		s.number()
+		if !more {
+			return s.b[start:s.i]
+		}
+		s.name()
 	}
-	if s.err != nil {
-		return nil
+}
+
+// kind notes whether the level that begins next is an object.
+func (s *scanner) kind(object bool) {
+	word := &s.low
+	if i := s.depth/64 - 1; i >= 0 {
+		if i == len(s.high) {
+			s.high = append(s.high, 0)
+		}
+		word = &s.high[i]
 	}
-	// A nested value may begin with the space before it.
-	for s.b[start] <= ' ' {
-		start++
+	if bit := uint64(1) << (s.depth % 64); object {
+		*word |= bit
+	} else {
+		*word &^= bit
 	}
-	return s.b[start:s.i]
+}
+
+func (s *scanner) inObject() bool {
+	level := s.depth - 1
+	word := s.low
+	if level >= 64 {
+		word = s.high[level/64-1]
+	}
+	return word>>(level%64)&1 != 0
+}
+
+// name passes a member's name and colon when the level is an object.
+func (s *scanner) name() {
+	if s.err != nil || !s.inObject() {
+		return
+	}
+	if s.space() != '"' {
+		s.fail("expected a member's name")
+		return
+	}
+	s.string()
+	if s.space() != ':' {
+		s.fail("expected a colon")
+		return
+	}
+	s.i++
 }
 
 func (s *scanner) word(w string) {

@@ -35,7 +35,7 @@ func FuzzScanner(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v, err := scan(b)
-		deep := err != nil && strings.Contains(err.Detail, "too deeply")
+		deep := bytes.Count(b, []byte("["))+bytes.Count(b, []byte("{")) > 10_000 // as deep as encoding/json goes
 		clean := escapeControls(b)
 		if valid := json.Valid(clean); valid != (err == nil) && !deep {
 			t.Fatalf("scanner says %v, encoding/json says valid=%v of %q", err, valid, clean)
@@ -46,7 +46,7 @@ func FuzzScanner(f *testing.F) {
 		if !bytes.Equal(bytes.TrimSpace(b), v) {
 			t.Fatalf("value %q of %q", v, b)
 		}
-		if v, err := scan(clean); err != nil || !json.Valid(v) {
+		if v, err := scan(clean); err != nil || !json.Valid(v) && !deep {
 			t.Fatalf("escapeControls(%q) = %q is not JSON", b, clean)
 		}
 		if v[0] == '"' && utf8.Valid(b) {
@@ -65,7 +65,7 @@ func FuzzScanner(f *testing.F) {
 func TestScannerSeeds(t *testing.T) {
 	for _, s := range jsonSeeds {
 		_, err := scan(escapeControls([]byte(s)))
-		deep := len(s) > maxNesting
+		deep := len(s) > 10_000 // as deep as encoding/json goes
 		if valid := json.Valid([]byte(s)) || strings.Contains(s, "\x00") || strings.Contains(s, "\x01"); valid != (err == nil) && !deep {
 			t.Errorf("%.40q: error %v, valid %v", s, err, valid)
 		}
@@ -78,6 +78,22 @@ func TestScannerErrorIsShort(t *testing.T) {
 		_, err := scan([]byte(s))
 		if err == nil || len(err.Detail) > 200 || strings.Contains(err.Detail, "\n") {
 			t.Errorf("error %v", err)
+		}
+	}
+}
+
+// Depth costs neither stack nor an error, and brackets must match at any depth.
+func TestScannerIsIterative(t *testing.T) {
+	const n = 250_000
+	for _, c := range []struct{ open, close string }{{"[", "]"}, {`{"a":`, "}"}, {`[{"a":`, "}]"}, {`{"a":[0,`, "]}"}} {
+		good := strings.Repeat(c.open, n) + "1" + strings.Repeat(c.close, n)
+		if v, err := scan([]byte(good)); err != nil || len(v) != len(good) {
+			t.Errorf("%s: %v", c.open, err)
+		}
+		for _, bad := range []string{good[:len(good)-1], good + c.close, strings.Replace(good, "1"+c.close, "1"+"}]"+c.close, 1)} {
+			if _, err := scan([]byte(bad)); err == nil {
+				t.Errorf("%s: brackets that do not match are taken", c.open)
+			}
 		}
 	}
 }

@@ -14,6 +14,8 @@ type shared struct {
 	context      []byte
 	integrations []byte
 	members      []member // of context
+	// deep is set when the events, with this inside, are nested too deeply.
+	deep bool
 }
 
 type member struct {
@@ -101,9 +103,13 @@ func (b *Batch) envelope(s *scanner) (batched bool) {
 		case "sentAt":
 			b.shared.sentAt = instant(s.value())
 		case "context":
+			s.deepest = s.depth
 			all.context(s)
+			b.shared.deep = b.shared.deep || s.deepest-s.depth >= MaxDepth
 		case "integrations":
+			s.deepest = s.depth
 			b.shared.integrations = object(s.value())
+			b.shared.deep = b.shared.deep || s.deepest-s.depth >= MaxDepth
 		default:
 			s.value()
 		}

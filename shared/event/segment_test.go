@@ -134,6 +134,26 @@ func TestSegmentReasons(t *testing.T) {
 	}
 }
 
+// What is nested however deeply costs its own event only.
+func TestSegmentDeepEventAlone(t *testing.T) {
+	for _, c := range []struct{ open, close string }{{"[", "]"}, {`{"a":`, "}"}} {
+		deep := strings.Repeat(c.open, 70_000) + "1" + strings.Repeat(c.close, 70_000)
+		for _, event := range []string{deep, `{"type":"page","userId":"u","properties":{"x":` + deep + `}}`, `{"type":"page","userId":"u","context":{"x":` + deep + `,"ip":"133.11.93.88"}}`} {
+			b := decode(t, `{"batch":[{"type":"page","userId":"before"},`+event+`,{"type":"page","userId":"after"}]}`, 0)
+			if len(b.Items) != 3 || b.Items[0].Reason != "" || b.Items[1].Reason == "" || b.Items[2].Reason != "" {
+				t.Fatalf("%.60s: %d items, %s %s %s", event, len(b.Items), b.Items[0].Reason, b.Items[1].Reason, b.Items[2].Reason)
+			}
+			if body := b.Items[1].Body(); len(body) < len(deep) {
+				t.Errorf("%.60s: %d bytes are kept", event, len(body))
+			}
+		}
+		b := decode(t, `{"batch":[{"type":"page","userId":"u"}],"context":{"x":`+deep+`}}`, 0)
+		if b.Items[0].Reason != TooDeep {
+			t.Errorf("with the batch's context: %q", b.Items[0].Reason)
+		}
+	}
+}
+
 func TestSegmentJunkIsAbsent(t *testing.T) {
 	e := one(t, `{"type":"track","event":"e","userId":"NULL","anonymousId":"a1","messageId":"undefined"}`, 0).Event
 	if e.VisitorKey() != "a:a1" || e.MessageId != "minted-1" {

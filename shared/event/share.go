@@ -20,6 +20,9 @@ func (b *Batch) share() error {
 	for i := range b.Items {
 		it := &b.Items[i]
 		e := it.Event
+		if sh.deep {
+			it.refuse(TooDeep, "the batch's context or integrations are nested deeper than 64 levels")
+		}
 		if e.SentAt == 0 {
 			e.SentAt = sh.sentAt
 		}
