@@ -45,6 +45,7 @@ func Run(t *testing.T, h Harness, f Features) {
 		{"NeverSaved", suite.neverSaved},
 		{"SaveAndLoad", suite.saveAndLoad},
 		{"CallerOwnsWhatItGets", suite.callerOwnsWhatItGets},
+		{"FoldingHarmsNothingStored", suite.foldingHarmsNothingStored},
 		{"VersionsCount", suite.versionsCount},
 		{"ConflictNamesTheLosers", suite.conflictNamesTheLosers},
 		{"SecondCreatorLoses", suite.secondCreatorLoses},
