@@ -21,8 +21,9 @@ import (
 const (
 	// MaxExpression is how many characters an expression may have.
 	MaxExpression = 4000
-	// CostLimit is how much one evaluation may cost, in CEL's units: about one
-	// per operation and list entry. It takes less than a millisecond.
+	// CostLimit is how much one evaluation may cost: about one per operation and
+	// list entry, and one per 10 bytes of text gone through. So no text that a rule
+	// makes is longer than 100 KB and its last part. It takes about a millisecond.
 	CostLimit = 10_000
 
 	maxNesting = 60
@@ -228,11 +229,7 @@ func (en *environment) compile(d *project.Document, rule string, n *yaml.Node, w
 		d.ReportExprf(n, 0, "the expression is a %s, it must be a %s", typeName(out), typeNames(want))
 		return nil
 	}
-	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
-	if r.costly {
-		opts = append(opts, cel.CostLimit(CostLimit))
-	}
-	if c.prog, err = en.env.Program(ast, opts...); err != nil {
+	if c.prog, err = en.env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostTracking(costs{}), cel.CostLimit(CostLimit)); err != nil {
 		d.ReportExprf(n, 0, "%v", err)
 		return nil
 	}

@@ -28,13 +28,20 @@ func fromJSON(v *fastjson.Value) ref.Val {
 		return &lazyMap{lookup: jsonObject{o}}
 	case fastjson.TypeArray:
 		items, _ := v.Array()
-		list := make([]ref.Val, len(items))
-		for i, item := range items {
-			list[i] = fromJSON(item)
-		}
-		return types.NewRefValList(types.DefaultTypeAdapter, list)
+		return types.NewDynamicList(jsonAdapter{types.DefaultTypeAdapter}, items)
 	}
 	return types.NullValue
+}
+
+// jsonAdapter lets a list convert its entries when they are asked for.
+type jsonAdapter struct{ types.Adapter }
+
+// NativeToValue implements types.Adapter.
+func (a jsonAdapter) NativeToValue(value any) ref.Val {
+	if v, ok := value.(*fastjson.Value); ok {
+		return fromJSON(v)
+	}
+	return a.Adapter.NativeToValue(value)
 }
 
 // lookup finds keys one by one, so that nothing else is converted.
@@ -85,9 +92,16 @@ func (m *lazyMap) Iterator() traits.Iterator                   { return m.full()
 func (m *lazyMap) Size() ref.Val                               { return m.full().Size() }
 func (m *lazyMap) ConvertToNative(t reflect.Type) (any, error) { return m.full().ConvertToNative(t) }
 func (m *lazyMap) ConvertToType(t ref.Type) ref.Val            { return m.full().ConvertToType(t) }
-func (m *lazyMap) Equal(other ref.Val) ref.Val                 { return m.full().Equal(other) }
 func (m *lazyMap) Type() ref.Type                              { return types.MapType }
 func (m *lazyMap) Value() any                                  { return m.full().Value() }
+
+// Equal implements ref.Val.
+func (m *lazyMap) Equal(other ref.Val) ref.Val {
+	if o, ok := other.(*lazyMap); ok {
+		other = o.full()
+	}
+	return m.full().Equal(other)
+}
 
 // jsonObject is a JSON object, possibly none. Of a repeated key the first counts.
 type jsonObject struct{ *fastjson.Object }

@@ -22,9 +22,6 @@ type rewriter struct {
 
 	problems []exprProblem
 	scores   []string
-	// costly is set when the cost of evaluating is not bounded by the
-	// expression's length: then it is tracked at run time, which has its price.
-	costly bool
 }
 
 type exprProblem struct {
@@ -45,15 +42,6 @@ var intResults = []string{"size", "int", "uint",
 
 // Functions of CEL that tell ints from doubles by their argument.
 var intArguments = []string{"timestamp", "duration", "int", "uint", "string"}
-
-// Calls whose cost is bounded by the expression's length, short of what the
-// texts it compares add.
-var cheap = append(intResults, operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot,
-	operators.Conditional, operators.Equals, operators.NotEquals,
-	operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals,
-	operators.Add, operators.Subtract, operators.Multiply, operators.Divide, operators.Modulo, operators.Negate,
-	operators.Index, operators.In, "timestamp", "duration", "string", "double", "dyn", "type",
-	"days", "hours", "minutes", "ln", "exp", "sqrt", "min", "max")
 
 // walk rewrites e; with keep set ints stay ints, since they index a list.
 func (r *rewriter) walk(e ast.Expr, keep bool) {
@@ -92,7 +80,6 @@ func (r *rewriter) walk(e ast.Expr, keep bool) {
 			r.walk(f.AsStructField().Value(), false)
 		}
 	case ast.ComprehensionKind:
-		r.costly = true
 		c := e.AsComprehension()
 		for _, part := range []ast.Expr{c.IterRange(), c.AccuInit(), c.LoopCondition(), c.LoopStep(), c.Result()} {
 			r.walk(part, false)
@@ -103,9 +90,6 @@ func (r *rewriter) walk(e ast.Expr, keep bool) {
 func (r *rewriter) call(e ast.Expr, keep bool) {
 	c := e.AsCall()
 	name := c.FunctionName()
-	if !slices.Contains(cheap, name) {
-		r.costly = true
-	}
 	if c.IsMemberFunction() {
 		r.walk(c.Target(), false)
 	}
