@@ -53,7 +53,7 @@ func (m *Metric) index(ms int64) int64 {
 
 func (s *State) addContribution(c *Contribution, at *Stamp) {
 	m := c.Metric
-	if numeric := m.Kind == Sum || m.Kind == Min || m.Kind == Max || m.Kind == Decayed; numeric && !c.Value.IsNumber {
+	if m.Kind.Numeric() && !c.Value.IsNumber {
 		return
 	}
 	state := s.metric(m.ID)
@@ -298,6 +298,9 @@ func (v Value) String() string {
 	}
 	return strconv.Quote(v.Text)
 }
+
+// Numeric reports whether the kind takes numbers only.
+func (k Kind) Numeric() bool { return k == Sum || k == Min || k == Max || k == Decayed }
 
 func (k Kind) String() string {
 	names := [...]string{"", "count", "sum", "min", "max", "first", "last", "distinct", "decayed"}

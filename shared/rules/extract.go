@@ -85,11 +85,6 @@ func (r *Rules) contribute(s *source, v *view, into []profile.Contribution) []pr
 
 const tooCostly = "does not count some events"
 
-// numeric reports whether a kind takes numbers only.
-func numeric(k profile.Kind) bool {
-	return k == profile.Sum || k == profile.Min || k == profile.Max || k == profile.Decayed
-}
-
 // jsonValue reads a JSON scalar, numbers exactly as written.
 func (v *view) jsonValue(at *fastjson.Value, kind profile.Kind) (profile.Value, bool) {
 	if at == nil {
@@ -150,7 +145,7 @@ func numberOrName(d decimal.D, kind profile.Kind) profile.Value {
 
 // textValue returns a text, which for numeric kinds must be a number's.
 func textValue(text string, kind profile.Kind) (profile.Value, bool) {
-	if !numeric(kind) {
+	if !kind.Numeric() {
 		return profile.Text(text), true
 	}
 	d, err := decimal.Parse(strings.TrimSpace(text))
@@ -158,7 +153,7 @@ func textValue(text string, kind profile.Kind) (profile.Value, bool) {
 }
 
 func textOnly(text string, kind profile.Kind) (profile.Value, bool) {
-	return profile.Text(text), !numeric(kind)
+	return profile.Text(text), !kind.Numeric()
 }
 
 // view is an event as expressions see it. Its JSON is parsed when a metric

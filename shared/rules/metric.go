@@ -78,7 +78,7 @@ func (p *parser) metricValue(s *source, what string, at, n *yaml.Node, id *defin
 		p.d.Reportf(at, "%s has no value: what to take from each event, such as properties.revenue", what)
 	default:
 		want := []*types.Type{types.DoubleType}
-		if !numeric(kind) {
+		if !kind.Numeric() {
 			want = append(want, types.StringType, types.BoolType)
 		}
 		// Compiled even when it is a path, for its problems.
