@@ -45,3 +45,37 @@ func parseAddress(text string) (addr netip.Addr, ok bool) {
 	}
 	return addr.Unmap().WithZone(""), err == nil
 }
+
+// redact returns the JSON with what the policy keeps of every member called ip,
+// at any depth. What is no address in text becomes "", but for null.
+func redact(policy project.AddressPolicy, body []byte) []byte {
+	out := make([]byte, 0, len(body))
+	from := 0
+	s := scanner{b: body}
+	for s.i < len(body) {
+		if body[s.i] != '"' {
+			s.i++
+			continue
+		}
+		start := s.i
+		s.string()
+		end := s.i
+		if s.space() != ':' || string(stringBytes(body[start:end])) != "ip" { // in JSON, only a name is before a colon
+			continue
+		}
+		s.i++
+		s.space()
+		value := s.i
+		v := s.value()
+		if len(v) == 0 || v[0] == 'n' {
+			continue
+		}
+		address := ""
+		if v[0] == '"' {
+			address = Address(policy, text(stringBytes(v)))
+		}
+		out = append(append(append(append(out, body[from:value]...), '"'), address...), '"')
+		from = s.i
+	}
+	return append(out, body[from:]...)
+}

@@ -49,6 +49,7 @@ type Item struct {
 	hasIP bool
 	// hasBatch is set when the event is a batch in truth.
 	hasBatch bool
+	address  project.AddressPolicy
 }
 
 // refuse gives the item a reason, unless it has one.
@@ -110,6 +111,7 @@ func (b *Batch) Check(t Terms) {
 
 func (t *Terms) check(it *Item) {
 	e := it.Event
+	it.address = t.Address
 	if e.Ip != "" {
 		e.Ip = Address(t.Address, e.Ip)
 	}
@@ -186,9 +188,17 @@ func cleanAgent(s string) string {
 
 // Body returns the event's JSON for quarantine, in memory of its own: what was
 // sent, with what the request said for all its events, so that it can be sent
-// again by itself, and with no more of the address than the policy keeps. Call
-// it after Check.
+// again by itself, and with no more of the address, or of any member called ip
+// however deep, than the policy keeps. Call it after Check.
 func (it *Item) Body() []byte {
+	body := it.body()
+	if it.address != project.Keep {
+		body = redact(it.address, body)
+	}
+	return body
+}
+
+func (it *Item) body() []byte {
 	raw := it.raw
 	if len(raw) == 0 || raw[0] != '{' {
 		return slices.Clone(raw)

@@ -320,6 +320,44 @@ func TestAddress(t *testing.T) {
 	}
 }
 
+// Whole addresses once stayed in what was no object, or had a context that was none.
+func TestQuarantineKeepsNoMoreOfAddresses(t *testing.T) {
+	const body = `{"batch":[
+		[{"context":{"ip":"133.11.93.88"}}],
+		{"type":"page","messageId":"esc2","context":[{"ip":"133.11.93.99"}]},
+		{"type":"page","context":{"ip":"133.11.93.77","device":{"\u0069p" : "133.11.93.66"}},"properties":{"a\"b":[{"ip":["133.11.93.55"]},{"ip":2232114520},{"ip":null,"x":"ip"}]}},
+		{"type":"page","ip":"133.11.93.44, 10.0.0.1","event":{"ip":"say \"133.11.93.33\""}}]}`
+	for policy, want := range map[project.AddressPolicy]int{project.Truncate: 5, "": 5, project.Drop: 0} {
+		b := new(Batch)
+		if err := Segment(b, []byte(body), 0); err != nil {
+			t.Fatal(err)
+		}
+		tm := terms()
+		tm.Address, tm.IP = policy, ""
+		b.Check(tm)
+		var all []byte
+		for i := range b.Items {
+			out := b.Items[i].Body()
+			if b.Items[i].Reason == "" || !json.Valid(out) {
+				t.Errorf("%q: %q %s", policy, b.Items[i].Reason, out)
+			}
+			all = append(all, out...)
+		}
+		for _, whole := range []string{"133.11.93.3", "133.11.93.4", "133.11.93.5", "133.11.93.6", "133.11.93.7", "133.11.93.8", "133.11.93.9", "2232114520"} {
+			if bytes.Contains(all, []byte(whole)) {
+				t.Errorf("%q: %s", policy, all)
+			}
+		}
+		if n := bytes.Count(all, []byte("133.11.93.0")); n != want || !bytes.Contains(all, []byte(`"ip":null,"x":"ip"`)) {
+			t.Errorf("%q: %d addresses, want %d: %s", policy, n, want, all)
+		}
+	}
+	b := decode(t, body, 0) // keep
+	if out := string(b.Items[0].Body()); out != `[{"context":{"ip":"133.11.93.88"}}]` {
+		t.Error(out)
+	}
+}
+
 func TestPixelData(t *testing.T) {
 	const want = `{"userId":"u>>>???","x":"é"}`
 	for _, in := range []string{
