@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/hitolayer/hito/shared/profile"
 )
 
 const (
 	// sweepEvery is the pause between two sweeps, which new rules end.
 	sweepEvery = 15 * time.Second
-	sweepPage  = 200
+	sweepPage  = 2000
 	// sweepShare bounds what sweeps take: of so many parts of a core's time, one.
 	sweepShare = 20
 )
@@ -18,11 +20,20 @@ const (
 // sweep decides everybody's segments anew, again and again, until ctx ends: time
 // passes (a cart is abandoned because nothing happens) and rules change.
 func (p *pipeline) sweep(ctx context.Context, log *slog.Logger) {
+	failing := map[string]bool{} // projects whose last sweep met a panic
 	for {
 		for _, name := range p.registry.Names() {
-			if err := p.sweepProject(ctx, name); err != nil && ctx.Err() == nil {
+			panicked := false
+			err := p.sweepProject(ctx, name, func(place profile.Key, cause any) {
+				if !panicked && !failing[name] {
+					log.Error("deciding a person's segments panicked; the sweep goes on with the others", "place", place.String(), "panic", cause)
+				}
+				panicked = true
+			})
+			if err != nil && ctx.Err() == nil {
 				log.Error("a sweep was cut short; the next one begins anew", "error", err)
 			}
+			failing[name] = panicked
 		}
 		select {
 		case <-ctx.Done():
@@ -33,22 +44,50 @@ func (p *pipeline) sweep(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// sweepProject sweeps one project, page by page.
-func (p *pipeline) sweepProject(ctx context.Context, name string) error {
-	for after := ""; ; {
-		began := time.Now()
-		fragments, next, err := p.db.Store().Scan(ctx, name, after, sweepPage)
+// sweepProject sweeps one project, page by page. It tells onPanic of whoever
+// cannot be decided, and goes on.
+func (p *pipeline) sweepProject(ctx context.Context, name string, onPanic func(profile.Key, any)) error {
+	began := time.Now()
+	for page, err := range p.db.Store().Pages(ctx, name, sweepPage) {
 		if err == nil {
-			err = p.db.Atomically(ctx, func(ctx context.Context) error { return p.score.Reevaluate(ctx, fragments) })
+			err = isolate(page, func(some []*profile.Fragment) error {
+				return p.db.Atomically(ctx, func(ctx context.Context) error { return p.score.Reevaluate(ctx, some) })
+			}, onPanic)
 		}
 		if err != nil {
-			return fmt.Errorf("sweep %s after %q: %w", name, after, err)
+			return fmt.Errorf("sweep %s: %w", name, err)
 		}
-		if next == "" || !pause(ctx, (sweepShare-1)*time.Since(began)) {
-			return ctx.Err()
+		if !pause(ctx, (sweepShare-1)*time.Since(began)) {
+			break
 		}
-		after = next
+		began = time.Now()
 	}
+	return ctx.Err()
+}
+
+// isolate calls do with fragments; when it panics, with one half and then the
+// other, down to the fragment that cannot be handled, which it passes over.
+func isolate(fragments []*profile.Fragment, do func([]*profile.Fragment) error, onPanic func(profile.Key, any)) error {
+	cause, err := attempt(fragments, do)
+	switch {
+	case cause == nil:
+		return err
+	case len(fragments) <= 1:
+		for _, f := range fragments {
+			onPanic(f.Key, cause)
+		}
+		return nil
+	}
+	half := len(fragments) / 2
+	if err := isolate(fragments[:half], do, onPanic); err != nil {
+		return err
+	}
+	return isolate(fragments[half:], do, onPanic)
+}
+
+func attempt(fragments []*profile.Fragment, do func([]*profile.Fragment) error) (cause any, err error) {
+	defer func() { cause = recover() }()
+	return nil, do(fragments)
 }
 
 // pause waits; false when ctx ended first.

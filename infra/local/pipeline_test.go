@@ -174,8 +174,7 @@ func (p *testPipeline) check(t testing.TB, acked map[string]bool) {
 	}
 	found := map[string]int{}
 	var events, segments int64
-	for next := ""; ; {
-		page, after, err := p.db.Store().Scan(context.Background(), "shop", next, 3)
+	for page, err := range p.db.Store().Pages(context.Background(), "shop", 3) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,9 +186,6 @@ func (p *testPipeline) check(t testing.TB, acked map[string]bool) {
 			if got := totals.Segments[f.Key.Visitor]; got != f.State.Events {
 				t.Errorf("segment %s has %d, its fragment %d", f.Key.Visitor, got, f.State.Events)
 			}
-		}
-		if next = after; next == "" {
-			break
 		}
 	}
 	for _, n := range totals.Segments {
