@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"os"
@@ -17,6 +18,11 @@ import (
 // TestOperationsPage runs the commands that docs/operations.md shows (its "sh"
 // blocks) against a real process, and compares its table of metrics with /metrics.
 func TestOperationsPage(t *testing.T) {
+	for _, program := range []string{"bash", "curl", "zcat"} {
+		if _, err := exec.LookPath(program); err != nil {
+			missing(t, program+" is missing, so that the commands in docs/operations.md are NOT tested: install it with: apt-get install -y bash curl gzip")
+		}
+	}
 	page, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +41,12 @@ func TestOperationsPage(t *testing.T) {
 	if len(blocks) < 4 {
 		t.Fatalf("%d blocks of commands", len(blocks))
 	}
+	const export = "export HITO_URL=http://127.0.0.1:8080\n"
+	if !strings.HasPrefix(blocks[0][1], export) {
+		t.Errorf("the first block does not begin with %s", export)
+	}
 	for _, block := range blocks {
+		block[1] = strings.TrimPrefix(block[1], export) // this one is elsewhere
 		cmd := exec.CommandContext(t.Context(), "bash", "-euxo", "pipefail", "-c", block[1])
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "HITO_URL="+c.url)
@@ -79,6 +90,42 @@ func TestOperationsPage(t *testing.T) {
 				t.Errorf("docs/operations.md tells of %s, which is not measured", name)
 			}
 		}
+	}
+}
+
+// TestLinksResolve: what a page links to inside the repository is there.
+func TestLinksResolve(t *testing.T) {
+	root := filepath.Join("..", "..")
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	links := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == ".git" || d.Name() == "node_modules" || d.Name() == ".hito") {
+			return fs.SkipDir
+		}
+		if filepath.Ext(path) != ".md" {
+			return nil
+		}
+		page, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range link.FindAllStringSubmatch(string(page), -1) {
+			target, _, _ := strings.Cut(m[1], "#")
+			if target == "" || strings.Contains(target, ":") {
+				continue
+			}
+			links++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), filepath.FromSlash(target))); err != nil {
+				t.Errorf("%s links to %s, which is not there", path, m[1])
+			}
+		}
+		return nil
+	})
+	if err != nil || links < 10 {
+		t.Errorf("%d links, %v", links, err)
 	}
 }
 
