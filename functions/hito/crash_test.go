@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,7 +28,13 @@ func TestCrash(t *testing.T) {
 		rounds = 3
 	}
 	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	if text := os.Getenv("HITO_CRASH_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("HITO_CRASH_SEED: %v", err)
+		}
+	}
+	t.Logf("repeat with HITO_CRASH_SEED=%d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	s := &crashing{t: t, dir: t.TempDir(), people: make([]person, 150)}
 	s.restart()

@@ -17,13 +17,20 @@ import (
 // Retry-After, never 200, /healthz says so, and it recovers without a restart.
 func TestFullDisk(t *testing.T) {
 	data := t.TempDir()
+	// The probe mounts as the test does: whatever fails afterwards is a failure.
+	const mount = `mount -t tmpfs -o size=48m none "$HITO_DATA"`
+	probe := exec.CommandContext(t.Context(), "unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount)
+	probe.Env = append(os.Environ(), "HITO_DATA="+data)
+	if out, err := probe.CombinedOutput(); err != nil {
+		missing(t, fmt.Sprintf("cannot make a small disk, so that a full one is NOT tested here: %v: install util-linux's unshare and allow user namespaces (sysctl kernel.unprivileged_userns_clone=1)\n%s", err, out))
+	}
 	// A small disk of its own, which needs no privileges in a user namespace.
 	cmd := exec.CommandContext(t.Context(), "unshare", "--user", "--map-root-user", "--mount",
-		"sh", "-c", `mount -t tmpfs -o size=48m none "$HITO_DATA" && exec hito run`)
+		"sh", "-c", mount+" && exec hito run")
 	log := &lockedBuffer{}
 	c, err := startCommand(cmd, data, log)
 	if err != nil {
-		missing(t, fmt.Sprintf("cannot make a small disk, so that a full one is NOT tested here: %v: install util-linux's unshare and allow user namespaces (sysctl kernel.unprivileged_userns_clone=1)\n%s", err, log))
+		t.Fatalf("%v\n%s", err, log)
 	}
 	t.Cleanup(func() {
 		_ = c.stop() // checked below

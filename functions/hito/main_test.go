@@ -39,6 +39,9 @@ func TestScript(t *testing.T) {
 
 // serveScript starts a hito on the script's data directory and sets HITO_URL.
 func serveScript(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("serve cannot be negated")
+	}
 	executable, err := exec.LookPath("hito")
 	ts.Check(err)
 	log := &lockedBuffer{}
@@ -63,8 +66,8 @@ func exitsScript(ts *testscript.TestScript, neg bool, args []string) {
 	} else {
 		ts.Check(err)
 	}
-	if code != want {
-		ts.Fatalf("%v exits with %d, want %d", args[1:], code, want)
+	if (code == want) == neg {
+		ts.Fatalf("%v exits with %d; negated: %t, want %d", args[1:], code, neg, want)
 	}
 }
 
@@ -75,8 +78,8 @@ func settledScript(ts *testscript.TestScript, neg bool, args []string) {
 	var all json.RawMessage
 	ts.Check(get(ts.Getenv("HITO_URL")+"/v1/ledger", &all))
 	for _, want := range args {
-		if !strings.Contains(string(all), want) {
-			ts.Fatalf("the ledger is %s, want %s", all, want)
+		if strings.Contains(string(all), want) == neg {
+			ts.Fatalf("the ledger is %s; negated: %t, want %s", all, neg, want)
 		}
 	}
 }
@@ -86,11 +89,11 @@ func settledScript(ts *testscript.TestScript, neg bool, args []string) {
 func eventuallyScript(ts *testscript.TestScript, neg bool, args []string) {
 	var err error
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if err = ts.Exec(args[1], args[2:]...); err == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) {
+		if err = ts.Exec(args[1], args[2:]...); err == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) != neg {
 			return
 		}
 	}
-	ts.Fatalf("%v never prints %q (%v): %s", args[1:], args[0], err, ts.ReadFile("stdout"))
+	ts.Fatalf("%v never prints %q (negated: %t; %v): %s", args[1:], args[0], neg, err, ts.ReadFile("stdout"))
 }
 
 // settle waits until nothing is in flight.
