@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/hitolayer/hito/functions/profile"
 	"github.com/hitolayer/hito/shared/config"
 )
 
@@ -93,28 +95,7 @@ func refusal(c config.Client, resp *http.Response) error {
 
 // printProfile prints a profile for people.
 func printProfile(w io.Writer, body []byte) error {
-	var p struct {
-		UserID       string                     `json:"user_id"`
-		AnonymousIDs []string                   `json:"anonymous_ids"`
-		Traits       map[string]json.RawMessage `json:"traits"`
-		Events       struct {
-			Total  int64            `json:"total"`
-			ByName map[string]int64 `json:"by_name"`
-		} `json:"events"`
-		Metrics   map[string]any      `json:"metrics"`
-		Scores    map[string]*float64 `json:"scores"`
-		Segments  []string            `json:"segments"`
-		Sessions  struct{ Count int } `json:"sessions"`
-		FirstSeen time.Time           `json:"first_seen"`
-		LastSeen  time.Time           `json:"last_seen"`
-		Device    map[string]string   `json:"device"`
-		Geo       map[string]any      `json:"geo"`
-		Bot       bool                `json:"bot"`
-		Recent    []struct {
-			Type, Name, Path string
-			Time             time.Time
-		} `json:"recent"`
-	}
+	var p profile.Profile
 	if err := json.Unmarshal(body, &p); err != nil {
 		return fmt.Errorf("read the profile: %w", err)
 	}
@@ -124,17 +105,19 @@ func printProfile(w io.Writer, body []byte) error {
 			fmt.Fprintf(out, "%s\t%s\n", what, printable(text))
 		}
 	}
-	row("user id", p.UserID)
+	if p.UserID != nil {
+		row("user id", *p.UserID)
+	}
 	row("anonymous ids", strings.Join(p.AnonymousIDs, ", "))
 	row("segments", strings.Join(p.Segments, ", "))
 	row("events", fmt.Sprintf("%d in %d sessions", p.Events.Total, p.Sessions.Count))
 	row("seen", p.FirstSeen.Local().Format(time.DateTime)+" to "+p.LastSeen.Local().Format(time.DateTime))
-	device := p.Device["bot_name"]
-	if device == "" {
-		device = strings.Join(strings.Fields(strings.Join([]string{p.Device["kind"], p.Device["browser"], p.Device["browser_version"], p.Device["os"], p.Device["os_version"]}, " ")), " ")
+	if d := p.Device; d != nil {
+		row("device", cmp.Or(d.BotName, words(d.Kind, d.Browser, d.BrowserVersion, d.OS, d.OSVersion)))
 	}
-	row("device", device)
-	row("place", strings.Trim(fmt.Sprint(text(p.Geo["city"]), " ", text(p.Geo["country"])), " "))
+	if g := p.Geo; g != nil {
+		row("place", words(g.City, g.Country))
+	}
 	if p.Bot {
 		row("bot", "yes")
 	}
@@ -142,8 +125,8 @@ func printProfile(w io.Writer, body []byte) error {
 		row("trait "+printable(name), string(p.Traits[name]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Scores)) {
-		if v := p.Scores[name]; v != nil {
-			row("score "+name, strconv.FormatFloat(*v, 'g', 5, 64))
+		if v, ok := p.Scores[name].(float64); ok {
+			row("score "+name, strconv.FormatFloat(v, 'g', 5, 64))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Metrics)) {
@@ -157,6 +140,10 @@ func printProfile(w io.Writer, body []byte) error {
 		row("recent", strings.TrimSpace(r.Time.Local().Format(time.DateTime)+"  "+r.Type+"  "+strings.TrimSpace(r.Name+"  "+r.Path)))
 	}
 	return out.Flush()
+}
+
+func words(parts ...string) string {
+	return strings.Join(strings.Fields(strings.Join(parts, " ")), " ")
 }
 
 func text(v any) string {
