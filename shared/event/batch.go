@@ -47,6 +47,10 @@ type Item struct {
 	server bool
 	// hasIP is set while Event.Context holds an ip.
 	hasIP bool
+	// traits is context.traits, which share moves; hasTraits is set when the
+	// context says them, be it to say that there are none.
+	traits    []byte
+	hasTraits bool
 	// hasBatch is set when the event is a batch in truth.
 	hasBatch bool
 	address  project.AddressPolicy
@@ -214,32 +218,34 @@ func (it *Item) body() []byte {
 	if it.contextTo > 0 && raw[it.contextFrom] != '{' {
 		return append(out, raw[1:]...)
 	}
-	if context := it.contextWithIP(); it.contextTo > 0 {
+	if context := it.wholeContext(); it.contextTo > 0 {
 		out = append(out, raw[1:it.contextFrom]...)
 		out = append(out, context...)
 		return append(out, raw[it.contextTo:]...)
 	} else if len(context) > len(`{}`) {
 		out = append(append(append(out, `"context":`...), context...), ',')
 	}
-	if n := len(out); out[n-1] == ',' && len(raw) == len(`{}`) {
+	if n := len(out); out[n-1] == ',' && object(raw) == nil {
 		out = out[:n-1]
 	}
 	return append(out, raw[1:]...)
 }
 
-// contextWithIP returns the event's context with its address put back.
-func (it *Item) contextWithIP() []byte {
+// wholeContext returns the event's context with its address and traits put back.
+func (it *Item) wholeContext() []byte {
 	context := it.Event.Context
 	if len(context) == 0 {
 		context = []byte(`{}`)
 	}
-	if it.Event.Ip == "" {
-		return context
+	out := []byte{'{'}
+	if it.Event.Ip != "" {
+		out = append(append(append(out, `"ip":"`...), it.Event.Ip...), `",`...)
 	}
-	out := append([]byte(`{"ip":"`), it.Event.Ip...)
-	out = append(out, '"')
-	if len(context) > len(`{}`) {
-		out = append(out, ',')
+	if it.traits != nil {
+		out = append(append(append(out, `"traits":`...), it.traits...), ',')
+	}
+	if n := len(out); n > 1 && len(context) == len(`{}`) {
+		out = out[:n-1]
 	}
 	return append(out, context[1:]...)
 }

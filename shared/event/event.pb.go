@@ -220,8 +220,10 @@ type Event struct {
 	SentAt            int64 `protobuf:"varint,11,opt,name=sent_at,json=sentAt,proto3" json:"sent_at,omitempty"`
 	// JSON objects as the client sent them, empty when absent. UTF-8.
 	Properties []byte `protobuf:"bytes,12,opt,name=properties,proto3" json:"properties,omitempty"`
-	Traits     []byte `protobuf:"bytes,13,opt,name=traits,proto3" json:"traits,omitempty"`
-	// Without ip, which is kept below as the project's privacy setting says.
+	// But for a group's, with context.traits' members that it lacks.
+	Traits []byte `protobuf:"bytes,13,opt,name=traits,proto3" json:"traits,omitempty"`
+	// Without ip, which is kept below as the project's privacy setting says, and
+	// without traits, unless the event is a group.
 	Context      []byte `protobuf:"bytes,14,opt,name=context,proto3" json:"context,omitempty"`
 	Integrations []byte `protobuf:"bytes,15,opt,name=integrations,proto3" json:"integrations,omitempty"`
 	// The client's address after the privacy setting, empty when dropped.

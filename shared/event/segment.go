@@ -12,6 +12,8 @@ type shared struct {
 	hasIP        bool
 	server       bool
 	context      []byte
+	bare         []byte // context without traits
+	traits       []byte // of context
 	integrations []byte
 	members      []member // of context
 	// deep is set when the events, with this inside, are nested too deeply.
@@ -115,7 +117,7 @@ func (b *Batch) envelope(s *scanner) (batched bool) {
 		}
 	}
 	b.shared.context, b.shared.ip, b.shared.agent = all.Event.Context, all.Event.Ip, all.Event.UserAgent
-	b.shared.hasIP, b.shared.server = all.hasIP, all.server
+	b.shared.hasIP, b.shared.server, b.shared.traits = all.hasIP, all.server, all.traits
 	return batched
 }
 
@@ -291,6 +293,9 @@ func object(v []byte) []byte {
 	if len(v) <= len(`{}`) || v[0] != '{' {
 		return nil
 	}
+	if s := (scanner{b: v, i: 1}); s.space() == '}' {
+		return nil
+	}
 	return v
 }
 
@@ -307,11 +312,11 @@ func instant(v []byte) int64 {
 }
 
 // context reads the context at s.i and what matters inside it. Its address is
-// only noted here: share takes it out.
+// and traits are only noted here: share takes them out.
 func (it *Item) context(s *scanner) {
 	e := it.Event
 	e.Context, e.Ip, e.UserAgent = nil, "", ""
-	it.server, it.hasIP = false, false
+	it.server, it.hasIP, it.hasTraits, it.traits = false, false, false, nil
 	if s.err != nil {
 		return
 	}
@@ -338,6 +343,8 @@ func (it *Item) context(s *scanner) {
 			if v[0] == '"' {
 				e.UserAgent = text(stringBytes(v))
 			}
+		case "traits":
+			it.traits, it.hasTraits = object(v), true
 		case "library":
 			it.server = serverLibrary(v)
 		}

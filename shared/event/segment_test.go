@@ -56,7 +56,7 @@ func TestSegmentFields(t *testing.T) {
 		{"type", e.Type.Word(), "track"}, {"messageId", e.MessageId, "m1"}, {"userId", e.UserId, "u1"}, {"anonymousId", e.AnonymousId, "a1"},
 		{"name", e.Name, `Order "X"`}, {"category", e.Category, "c"}, {"properties", string(e.Properties), `{"price": 1.50}`},
 		{"integrations", string(e.Integrations), `{"All":true}`}, {"ip", e.Ip, "198.51.100.9"}, {"userAgent", e.UserAgent, "Mozilla/5.0"},
-		{"context", string(e.Context), `{"userAgent":"Mozilla/5.0","traits":{"plan":"pro"},"page":{"url":"https://x/"}}`},
+		{"context", string(e.Context), `{"userAgent":"Mozilla/5.0","page":{"url":"https://x/"}}`}, {"traits", string(e.Traits), `{"plan":"pro"}`},
 		{"times", fmt.Sprint(e.Timestamp, e.OriginalTimestamp, e.SentAt), fmt.Sprint(receivedAt-30*60*1000, receivedAt-60*60*1000, receivedAt-30*60*1000)},
 	} {
 		if c.got != c.want {
@@ -355,6 +355,55 @@ func TestQuarantineKeepsNoMoreOfAddresses(t *testing.T) {
 	b := decode(t, body, 0) // keep
 	if out := string(b.Items[0].Body()); out != `[{"context":{"ip":"133.11.93.88"}}]` {
 		t.Error(out)
+	}
+}
+
+// context.traits are moved, so that nobody has to look for them later.
+func TestSegmentMovesContextTraits(t *testing.T) {
+	for _, c := range []struct{ event, shared, traits, context string }{
+		{`"type":"page","context":{"traits":{"a":1},"x":1}`, ``, `{"a":1}`, `{"x":1}`},
+		{`"context":{"\u0074raits":{"a":1}},"type":"page"`, ``, `{"a":1}`, ``},
+		{`"type":"page","context":{"traits":{},"x":1}`, ``, ``, `{"traits":{},"x":1}`},
+		{`"type":"page","context":{"traits":"x"}`, ``, ``, `{"traits":"x"}`},
+		{`"type":"page","context":{"traits":{"a":1},"traits":{"b":2}}`, ``, `{"b":2}`, ``},
+		{`"type":"identify","traits":{"a":1,"b":{}},"context":{"traits":{"\u0061":2,"c":[3]}}`, ``, `{"a":1,"b":{},"c":[3]}`, ``},
+		{`"type":"identify","traits":{ },"context":{"traits":{"a":2}}`, ``, `{"a":2}`, ``},
+		{`"type":"group","groupId":"g","traits":{"a":1},"context":{"traits":{"c":3}}`, ``, `{"a":1}`, `{"traits":{"c":3}}`},
+		{`"type":"page"`, `{"ip":"1.2.3.4","traits":{"s":1},"y":2}`, `{"s":1}`, `{"y":2}`},
+		{`"type":"page","context":{"x":1}`, `{"traits":{"s":1},"y":2}`, `{"s":1}`, `{"x":1,"y":2}`},
+		{`"type":"page","context":{"traits":{"a":1}}`, `{"traits":{"s":1},"y":2}`, `{"a":1}`, `{"y":2}`},
+		{`"type":"page","context":{"traits":null}`, `{"traits":{"s":1},"y":2}`, ``, `{"traits":null,"y":2}`},
+		{`"type":"group","groupId":"g"`, `{"traits":{"s":1},"y":2}`, ``, `{"traits":{"s":1},"y":2}`},
+		{`"type":"group","groupId":"g","context":{"x":1}`, `{"traits":{"s":1},"y":2}`, ``, `{"x":1,"traits":{"s":1},"y":2}`},
+	} {
+		shared := ""
+		if c.shared != "" {
+			shared = `,"context":` + c.shared
+		}
+		it := &decode(t, `{"batch":[{"userId":"u",`+c.event+`}]`+shared+`}`, 0).Items[0]
+		e := it.Event
+		if it.Reason != "" || string(e.Traits) != c.traits || string(e.Context) != c.context {
+			t.Errorf("%s: %s traits %s, context %s", c.event, it.Reason, e.Traits, e.Context)
+		}
+		// In quarantine they are where they were, and found again.
+		body := it.Body()
+		if again := one(t, string(body), 0); !json.Valid(body) || string(again.Event.Traits) != c.traits {
+			t.Errorf("%s: %s has the traits %s", c.event, body, again.Event.Traits)
+		}
+	}
+}
+
+// An empty object with space inside once made a body that was no JSON.
+func TestBodyOfEmptyObjectsWithSpace(t *testing.T) {
+	for _, event := range []string{`{ }`, `{"type":"page","context":{ }}`, `{"type":"page","context":{ }, "traits":{
+}}`} {
+		it := one(t, event, 0)
+		if body := it.Body(); it.Reason == "" || !json.Valid(body) {
+			t.Errorf("%s: %s %s", event, it.Reason, body)
+		}
+	}
+	if body := one(t, `{ }`, Type_TYPE_PAGE).Body(); !json.Valid(body) {
+		t.Errorf("%s", body)
 	}
 }
 

@@ -3,7 +3,8 @@ package event
 import "slices"
 
 // share gives every event what the batch says for all of them, where it says
-// nothing of its own, and takes the addresses out of the contexts.
+// nothing of its own, and takes the addresses and the user's traits out of the
+// contexts.
 func (b *Batch) share() error {
 	sh := &b.shared
 	if len(sh.context)+len(sh.integrations) > 0 {
@@ -15,7 +16,11 @@ func (b *Batch) share() error {
 		}
 	}
 	if sh.hasIP && len(sh.context) > 0 {
-		sh.context = b.rewrite(sh.context, nil)
+		sh.context = b.rewrite(sh.context, nil, false)
+	}
+	sh.bare = sh.context
+	if sh.traits != nil {
+		sh.bare = b.rewrite(sh.context, nil, true)
 	}
 	for i := range b.Items {
 		it := &b.Items[i]
@@ -36,14 +41,53 @@ func (b *Batch) share() error {
 			e.UserAgent = sh.agent
 		}
 		it.server = it.server || sh.server
+		if !it.hasTraits {
+			it.traits = sh.traits
+		}
+		group := e.Type == Type_TYPE_GROUP // whose traits are the group's
+		if group {
+			it.traits = nil
+		}
 		switch {
-		case e.Context == nil:
+		case e.Context == nil && group:
 			e.Context = sh.context
-		case it.hasIP || len(sh.members) > 0:
-			e.Context = b.rewrite(e.Context, sh.members)
+		case e.Context == nil:
+			e.Context = sh.bare
+		case it.hasIP || it.traits != nil || len(sh.members) > 0:
+			e.Context = b.rewrite(e.Context, sh.members, it.traits != nil)
+		}
+		if it.traits != nil {
+			e.Traits = b.merge(e.Traits, it.traits)
 		}
 	}
 	return nil
+}
+
+// merge returns own with the members of more that it lacks. Both are objects
+// with members, or own is nil.
+func (b *Batch) merge(own, more []byte) []byte {
+	if own == nil {
+		return more
+	}
+	keys := map[string]bool{}
+	s := scanner{b: own}
+	for ok := s.begin('}'); ok; ok = s.next('}') {
+		keys[text(s.key())] = true
+		s.value()
+	}
+	start := len(b.scratch)
+	out := append(b.scratch, own[:len(own)-1]...)
+	s = scanner{b: more}
+	for ok := s.begin('}'); ok; ok = s.next('}') {
+		from := s.i
+		key := s.key()
+		s.value()
+		if !keys[string(key)] {
+			out = append(append(out, ','), s.b[from:s.i]...)
+		}
+	}
+	b.scratch = append(out, '}')
+	return b.scratch[start:len(b.scratch):len(b.scratch)]
 }
 
 // split takes the batch's context apart.
@@ -68,8 +112,9 @@ func (sh *shared) split() error {
 	return nil
 }
 
-// rewrite returns the context without its ip, and with the members it lacks.
-func (b *Batch) rewrite(context []byte, members []member) []byte {
+// rewrite returns the context without its ip, if so without its traits, and with
+// the members it lacks.
+func (b *Batch) rewrite(context []byte, members []member, noTraits bool) []byte {
 	var seen [maxSharedMembers]bool
 	start := len(b.scratch)
 	out := append(b.scratch, '{')
@@ -78,7 +123,7 @@ func (b *Batch) rewrite(context []byte, members []member) []byte {
 		from := s.i
 		key := s.key()
 		s.value()
-		if string(key) == "ip" {
+		if string(key) == "ip" || noTraits && string(key) == "traits" {
 			continue
 		}
 		for i := range members {
@@ -89,7 +134,7 @@ func (b *Batch) rewrite(context []byte, members []member) []byte {
 		out = append(append(out, s.b[from:s.i]...), ',')
 	}
 	for i := range members {
-		if !seen[i] {
+		if !seen[i] && !(noTraits && members[i].key == "traits") {
 			out = append(append(out, members[i].pair...), ',')
 		}
 	}

@@ -249,23 +249,17 @@ func clip(s string, limit int) string {
 	return s
 }
 
-// addTraits takes the traits of an identify event, and those that any event's
-// context says of its user; a group's traits are the group's.
+// addTraits takes what an event says of its user; a group's traits are the
+// group's. The decoder moved context.traits there.
 func (fo *Folder) addTraits(s *State, e *event.Event, at *Stamp) {
-	if e.Type == event.Type_TYPE_IDENTIFY && len(e.Traits) > 2 {
-		fo.addTraitObject(s, e.Traits, nil, at)
+	if e.Type == event.Type_TYPE_GROUP || len(e.Traits) <= len(`{}`) {
+		return
 	}
-	if bytes.Contains(e.Context, []byte(`"traits"`)) {
-		fo.addTraitObject(s, e.Context, []string{"traits"}, at)
-	}
-}
-
-func (fo *Folder) addTraitObject(s *State, doc []byte, path []string, at *Stamp) {
-	v, err := fo.parser.ParseBytes(doc)
+	v, err := fo.parser.ParseBytes(e.Traits)
 	if err != nil {
 		return
 	}
-	v.GetObject(path...).Visit(func(key []byte, v *fastjson.Value) {
+	v.GetObject().Visit(func(key []byte, v *fastjson.Value) {
 		if len(key) == 0 || len(key) > maxTraitKey {
 			return
 		}
@@ -277,7 +271,7 @@ func (fo *Folder) addTraitObject(s *State, doc []byte, path []string, at *Stamp)
 }
 
 // addTrait copies key and value. Of one event's two values for a key the
-// first stays: an identify event's own traits come before its context's.
+// first stays.
 func (s *State) addTrait(key, value []byte, at *Stamp) {
 	i, found := slices.BinarySearchFunc(s.Traits, key, func(t *Trait, key []byte) int {
 		return strings.Compare(t.Key, string(key))

@@ -60,8 +60,7 @@ func drawEvent(t *rapid.T, i int) *event.Event {
 	}
 	e.GroupId = e.Name
 	if rapid.Bool().Draw(t, "traits") {
-		e.Traits = fmt.Appendf(nil, `{"k%d":%d,"plan":"p%d","gone":null}`, rapid.IntRange(0, 90).Draw(t, "k"), i, i)
-		e.Context = fmt.Appendf(nil, `{"traits":{"c%d":[%d]},"x":1}`, rapid.IntRange(0, 5).Draw(t, "c"), i)
+		e.Traits = fmt.Appendf(nil, `{"k%d":%d,"plan":"p%d","gone":null,"c%d":[%d]}`, rapid.IntRange(0, 90).Draw(t, "k"), i, i, rapid.IntRange(0, 5).Draw(t, "c"), i)
 	}
 	if rapid.Bool().Draw(t, "enriched") {
 		e.Enriched = &event.Enriched{
