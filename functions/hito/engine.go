@@ -4,10 +4,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hitolayer/hito/infra/local"
+	"github.com/hitolayer/hito/shared/project"
+	"github.com/hitolayer/hito/shared/rules"
 )
 
-// engineCollector shows Prometheus the embedded engine's own measurements.
-type engineCollector struct{ db *local.DB }
+// engineCollector shows Prometheus the embedded engine's own measurements, and
+// what became of the projects' rules.
+type engineCollector struct {
+	db       *local.DB
+	projects *project.Registry
+	rules    *rules.Set
+}
 
 var engineMetrics = map[string]*prometheus.Desc{}
 
@@ -31,6 +38,7 @@ var (
 	published      = describe("hito_stream_events_total", "Events ever published on a stream.", "stream")
 	kept           = describe("hito_stream_bytes", "About how much a stream keeps.", "stream")
 	lag            = describe("hito_stream_lag_events", "Events a group has not handled yet.", "stream", "group")
+	disabled       = describe("hito_rules_disabled", "Rules stopped since their file was loaded, since they cost too much.", "project")
 	parked         = describe("hito_stream_parked_records", "Failed records that wait to be delivered again.", "stream", "group")
 )
 
@@ -65,6 +73,11 @@ func (c engineCollector) Collect(out chan<- prometheus.Metric) {
 		full = 1
 	}
 	gauge(stalled, full)
+	for _, name := range c.projects.Names() {
+		if r := c.rules.Get(name); r != nil {
+			gauge(disabled, float64(len(r.Disabled())), name)
+		}
+	}
 	for _, st := range s.Streams {
 		count(published, float64(st.Events), st.Name)
 		gauge(kept, float64(st.Bytes), st.Name)

@@ -139,7 +139,7 @@ func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 		return err
 	}
 	p.stats = console.Stats{Projects: p.registry, Ledger: p.db.Ledger()}
-	p.metrics.Register(&engineCollector{db: p.db})
+	p.metrics.Register(&engineCollector{db: p.db, projects: p.registry, rules: &p.rules})
 	p.agents.Geo = p.geo
 	p.enrich = enrich.Handler{Projects: p.registry, Enricher: &p.agents, Enriched: enriched, Telemetry: &p.metrics, Now: time.Now}
 	p.score = score.Handler{

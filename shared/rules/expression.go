@@ -43,7 +43,6 @@ type expression struct {
 	cond condition
 	num  quantity
 
-	errors  atomic.Int64
 	tripped atomic.Pointer[project.Problem]
 }
 
@@ -57,7 +56,6 @@ func (x *expression) eval(subject cel.Activation) (ref.Val, error) {
 	if _, ordinary := err.(*types.Err); !ordinary {
 		return nil, err // the cost limit, or a panic inside CEL
 	}
-	x.errors.Add(1)
 	return nil, nil
 }
 
@@ -68,9 +66,6 @@ func (x *expression) holds(subject cel.Activation) (bool, error) {
 		return v == types.True, err
 	}
 	v, ok := x.cond(subject)
-	if !ok {
-		x.errors.Add(1)
-	}
 	return v && ok, nil
 }
 
@@ -81,9 +76,7 @@ func (x *expression) number(subject cel.Activation) (v float64, ok bool, err err
 		d, ok := v.(types.Double)
 		return float64(d), ok, err
 	}
-	if v, ok = x.num(subject); !ok {
-		x.errors.Add(1)
-	}
+	v, ok = x.num(subject)
 	return v, ok, nil
 }
 

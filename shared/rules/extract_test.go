@@ -91,7 +91,7 @@ func FuzzExtract(f *testing.F) {
 			t.Fatalf("%v, and again %v", got, again)
 		}
 		for _, c := range got {
-			if numeric(c.Metric.Kind) && !c.Value.IsNumber {
+			if c.Metric.Kind.Numeric() && !c.Value.IsNumber {
 				t.Errorf("%v is no number", c.Value)
 			}
 		}

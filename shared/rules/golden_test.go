@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/hitolayer/hito/shared/project"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -54,7 +56,7 @@ func TestProblemsPointIntoTheFile(t *testing.T) {
 	}
 	lines := strings.Split(string(data), "\n")
 	_, err = Parse("f", data)
-	problems, ok := errors.AsType[Problems](err)
+	problems, ok := errors.AsType[project.Problems](err)
 	if !ok {
 		t.Fatalf("error is %T: %v", err, err)
 	}

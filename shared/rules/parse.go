@@ -24,11 +24,11 @@ const (
 	MaxPoints = 200
 )
 
-// Parse compiles a project's file. An error of type Problems lists everything
+// Parse compiles a project's file. An error of type project.Problems lists everything
 // wrong with it; name is what it calls the file.
 func Parse(name string, data []byte) (*Rules, error) {
 	p := &parser{d: project.ReadDocument(name, data, project.EmptyFile), rules: &Rules{byName: map[string][]*source{}}, ids: map[uint64]*profile.Metric{}}
-	p.rules.settings = p.d.Settings()
+	p.d.Settings() // for its problems
 	if err := p.parse(); err != nil {
 		return nil, err
 	}

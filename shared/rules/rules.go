@@ -15,9 +15,6 @@ import (
 // Problem is one thing wrong with a rules file, or with a rule at run time.
 type Problem = project.Problem
 
-// Problems is every problem of a file; it is an error.
-type Problems = project.Problems
-
 // Rules is a project's rules, compiled. It does not change, serves any number
 // of goroutines, and its zero value has no rules.
 type Rules struct {
@@ -25,7 +22,6 @@ type Rules struct {
 	// time. It must not be changed while the rules are in use.
 	OnTrip func(Problem)
 
-	settings project.Settings
 	vars     variables
 	metrics  []*metric  // in the file's order
 	scores   []*score   // in the file's order
@@ -73,22 +69,6 @@ type Evaluation struct {
 	// Disabled are the segments that were stopped at run time, sorted: whether
 	// the person is in one is not known.
 	Disabled []string
-}
-
-// Settings returns the settings of the rules' file.
-func (r *Rules) Settings() project.Settings { return r.settings }
-
-// Metrics returns the metrics that events contribute to. Those of equal
-// definition are one.
-func (r *Rules) Metrics() []*profile.Metric { return r.all }
-
-// SegmentNames returns the names of all segments, sorted.
-func (r *Rules) SegmentNames() []string {
-	names := make([]string, len(r.segments))
-	for i, s := range r.segments {
-		names[i] = s.name
-	}
-	return names
 }
 
 // Evaluate returns everything the rules say of the person at now.
@@ -197,19 +177,6 @@ func (r *Rules) Disabled() []Problem {
 		}
 	}
 	return list
-}
-
-// Errors returns by rule, such as "segment big_spender", how many evaluations
-// ended in an ordinary error, such as a trait the person does not have. Rules
-// without any are left out.
-func (r *Rules) Errors() map[string]int64 {
-	m := map[string]int64{}
-	for _, x := range r.exprs {
-		if n := x.errors.Load(); n > 0 {
-			m[x.rule] += n
-		}
-	}
-	return m
 }
 
 var _ profile.Extractor = (*Rules)(nil)
