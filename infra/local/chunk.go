@@ -40,6 +40,7 @@ type chunkBuilder struct {
 	project         string
 	time            int64
 	sealed          []byte
+	unpacked        []byte // what sealed packs, nil when it is plain
 }
 
 var bodies = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}
@@ -79,6 +80,7 @@ func (b *chunkBuilder) seal() {
 		*space = slices.Grow((*space)[:0], s2.MaxEncodedLen(len(body)))
 		defer bodies.Put(space)
 		if p := s2.Encode((*space)[:cap(*space)], body); len(p) < len(body)*9/10 {
+			b.unpacked = slices.Clone(body)
 			packing, body = packed, p
 		}
 	}
@@ -105,6 +107,9 @@ func (b *chunkBuilder) place(appended int64, firstRecord, firstEvent uint64) []b
 type chunk struct {
 	seq  uint64
 	data []byte
+	// body is what data packs, while it is in memory: consumers that keep up
+	// need not unpack it.
+	body []byte
 }
 
 func (c chunk) check() error {
@@ -125,13 +130,15 @@ func (c chunk) events() int         { return int(binary.LittleEndian.Uint32(c.da
 const maxBody = 1 << 30
 
 // decode appends the chunk's records to into. Their Data shares one piece of
-// memory, which is not used again.
+// memory, which nobody may write to.
 func (c chunk) decode(into []stream.Record) ([]stream.Record, error) {
 	if err := c.check(); err != nil {
 		return into, err
 	}
 	in := chunkReader{data: c.data[chunkHeader:]}
-	if c.data[1] == packed {
+	if c.body != nil {
+		in.data = c.body
+	} else if c.data[1] == packed {
 		n, err := s2.DecodedLen(in.data)
 		if err == nil && n > maxBody {
 			err = fmt.Errorf("%d bytes are too many", n)

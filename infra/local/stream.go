@@ -168,6 +168,8 @@ type partition struct {
 	mu        sync.Mutex
 	tail      []chunk // the newest chunks, at most tailBytes of this partition's share
 	tailBytes int
+	bodyBytes int               // of their bodies
+	bodies    int               // the tail's chunks from here on have their bodies
 	wake      chan struct{}     // closed when a chunk is appended
 	handled   map[string]cursor // by group, as committed
 	kept      retention
@@ -233,14 +235,20 @@ func (p *partition) append(c chunk, records, events int) {
 	p.events += uint64(events)
 	p.tail = append(p.tail, c)
 	p.tailBytes += len(c.data)
-	limit := p.stream.options.tailBytes / len(p.stream.partitions)
+	p.bodyBytes += len(c.body)
+	// Half for what consumers that keep up need, half to reach further back.
+	limit := p.stream.options.tailBytes / len(p.stream.partitions) / 2
 	drop := 0
-	for drop < len(p.tail)-1 && p.tailBytes > limit {
+	for ; drop < len(p.tail)-1 && p.tailBytes > limit; drop++ {
 		p.tailBytes -= len(p.tail[drop].data)
-		p.tail[drop].data = nil
-		drop++
+		p.bodyBytes -= len(p.tail[drop].body)
+		p.tail[drop] = chunk{}
 	}
-	p.tail = p.tail[drop:]
+	p.tail, p.bodies = p.tail[drop:], max(p.bodies-drop, 0)
+	for ; p.bodies < len(p.tail)-1 && p.bodyBytes > limit; p.bodies++ {
+		p.bodyBytes -= len(p.tail[p.bodies].body)
+		p.tail[p.bodies].body = nil
+	}
 	p.kept.add(c.seq, c.appended(), int64(len(c.data)))
 	p.size.Add(int64(len(c.data)))
 	close(p.wake)

@@ -2,7 +2,9 @@ package local
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,4 +124,43 @@ func noise(n int) string {
 		b[i] = byte(x)
 	}
 	return string(b)
+}
+
+// TestTailIsBounded: the newest chunks are in memory, the very newest unpacked,
+// within tailBytes; and they hold what the disk holds.
+func TestTailIsBounded(t *testing.T) {
+	db := open(t, Options{})
+	const limit = 192 << 10
+	s := openStream(t, db, "s", StreamOptions{Partitions: 1, tailBytes: limit})
+	p := s.partitions[0]
+	for i := range 300 {
+		publish(t, s, strings.Repeat(fmt.Sprint("event ", i, " "), 20+i*37%900))
+		size, bodies := 0, 0
+		for j, c := range p.tail {
+			size += len(c.data) + len(c.body)
+			if c.body != nil {
+				bodies++
+				if j < p.bodies {
+					t.Fatalf("chunk %d of %d is unpacked, before %d", j, len(p.tail), p.bodies)
+				}
+			}
+		}
+		if size != p.tailBytes+p.bodyBytes || size > limit && len(p.tail) > 1 {
+			t.Fatalf("the tail has %d bytes, counts %d, may have %d", size, p.tailBytes+p.bodyBytes, limit)
+		}
+		if i > 100 && (bodies < 2 || len(p.tail) < bodies) {
+			t.Fatalf("after %d: %d of the last %d chunks are unpacked, %d bytes", i, bodies, len(p.tail), p.bodyBytes)
+		}
+	}
+	for _, c := range p.tail {
+		got, err := c.decode(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := chunk{seq: c.seq, data: c.data}.decode(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameRecords(t, got, want)
+	}
 }

@@ -250,7 +250,7 @@ func addChunks(b *pebble.Batch, chunks []destination, now int64) ([]chunk, error
 		if !ok {
 			e = end{d.part.next, d.part.records, d.part.events}
 		}
-		c := chunk{seq: e.seq, data: d.place(now, e.records, e.events)}
+		c := chunk{seq: e.seq, data: d.place(now, e.records, e.events), body: d.unpacked}
 		op := b.SetDeferred(len(d.part.prefix)+8, len(c.data))
 		chunkKey(op.Key[:0], d.part.prefix, c.seq)
 		copy(op.Value, c.data)
