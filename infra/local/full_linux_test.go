@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -13,21 +15,41 @@ import (
 	"github.com/hitolayer/hito/shared/stream"
 )
 
-// TestFullFileSystem fills a real file system up, and frees space again.
+// fullMount, when set, is where the process has a small disk of its own.
+const fullMount = "HITO_TEST_FULL_MOUNT"
+
+// TestFullFileSystem fills a real file system up, and frees space again. It runs
+// itself in a user namespace, where mounting one needs no privileges.
 func TestFullFileSystem(t *testing.T) {
+	if mount := os.Getenv(fullMount); mount != "" {
+		fillFileSystem(t, mount)
+		return
+	}
 	mount := t.TempDir()
-	if err := syscall.Mount("tmpfs", mount, "tmpfs", 0, "size=24m"); err != nil {
+	inside := func(script string, args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(t.Context(), "unshare", append([]string{"--user", "--map-root-user", "--mount",
+			"sh", "-c", `mount -t tmpfs -o size=24m none "$` + fullMount + `" && ` + script, "sh"}, args...)...)
+		cmd.Env = append(os.Environ(), fullMount+"="+mount)
+		return cmd
+	}
+	if out, err := inside("true").CombinedOutput(); err != nil {
 		skip := t.Skipf
 		if os.Getenv("CI") == "true" {
 			skip = t.Fatalf
 		}
-		skip("cannot mount a small tmpfs (%v): run as root, or in a container with --cap-add SYS_ADMIN", err)
+		skip("cannot make a small disk, so that a full one is NOT tested here: %v: install util-linux's unshare and allow user namespaces (sysctl kernel.unprivileged_userns_clone=1)\n%s", err, out)
 	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(mount, 0); err != nil {
-			t.Errorf("unmount: %v", err)
-		}
-	})
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := inside(`exec "$@"`, exe, "-test.run=^TestFullFileSystem$", "-test.v").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestFullFileSystem") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func fillFileSystem(t *testing.T, mount string) {
 	db := open(t, Options{Dir: filepath.Join(mount, "data")})
 	s := openStream(t, db, "raw", StreamOptions{BooksAccepted: true})
 	var handled atomic.Int64
