@@ -216,7 +216,7 @@ func TestUnmarshalReadsWhatGeneratedCodeReads(t *testing.T) {
 
 // TestFieldOfAnotherWireTypeIsRefused: field 7, once read as an empty message.
 func TestFieldOfAnotherWireTypeIsRefused(t *testing.T) {
-	if _, err := Decode(Key{"p", "u:u"}, 1, []byte{8, 1, 7<<3 | 0, 1}); err == nil {
+	if _, err := Decode(Key{"p", "u:u"}, 1, []byte{8, 1, 7 << 3, 1}); err == nil {
 		t.Fatal("read")
 	}
 }
