@@ -188,7 +188,7 @@ func (d D) Float() float64 {
 	if d.Hi == 0 && d.Lo < 1<<53 {
 		return float64(d.Lo) / scale
 	}
-	if d.Hi == -1 && -d.Lo < 1<<53 {
+	if d.Hi == -1 && d.Lo != 0 && -d.Lo < 1<<53 {
 		return -float64(-d.Lo) / scale
 	}
 	neg := d.Hi < 0

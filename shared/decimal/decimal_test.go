@@ -60,6 +60,13 @@ func TestArithmeticIsExact(t *testing.T) {
 	})
 }
 
+// TestFloatOfNegativeHighHalf: -2^64 units once read as -0.
+func TestFloatOfNegativeHighHalf(t *testing.T) {
+	if f := (D{Hi: -1}).Float(); f != -18446744073.709551616 {
+		t.Fatalf("%v", f)
+	}
+}
+
 func TestTextComesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := FromInt(rapid.Int64Range(-1e18+1, 1e18-1).Draw(t, "whole")).Add(D{0, rapid.Uint64Range(0, scale-1).Draw(t, "nano")})
