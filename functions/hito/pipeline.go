@@ -29,11 +29,12 @@ import (
 
 const origin = "local"
 
-// The batching windows: a visitor's events that come within one are folded into
-// the fragment at once, which is most of what scoring costs.
+// The longest rests between batches. A visitor's events that come meanwhile are
+// folded into the fragment at once, which is most of what scoring costs. They are
+// a good part of the latency under load, and a small one of a second.
 const (
-	enrichWindow = 10 * time.Millisecond
-	scoreWindow  = 50 * time.Millisecond
+	enrichWindow = 25 * time.Millisecond
+	scoreWindow  = 200 * time.Millisecond
 )
 
 // pipeline is every function, wired in one process.
@@ -155,11 +156,11 @@ func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 		Projects: p.registry, Store: p.db.Store(), Rules: p.rules.Get, Raw: raw, Ledger: p.db.Ledger(), Quarantine: p.db.Quarantine(),
 		Origin: origin, Telemetry: &p.metrics, Log: log,
 	}
-	if err := raw.Subscribe("enrich", p.enrich.Handle, local.SubscribeOptions{Stage: quarantine.Enrich, MaxRecords: 2000, Window: enrichWindow}); err != nil {
+	if err := raw.Subscribe("enrich", p.enrich.Handle, local.SubscribeOptions{Stage: quarantine.Enrich, MaxRecords: 5000, Window: enrichWindow}); err != nil {
 		return err
 	}
 	return enriched.Subscribe("score", p.scoreAndShow, local.SubscribeOptions{
-		Stage: quarantine.Score, Checkpointed: true, MaxRecords: 2000, Window: scoreWindow,
+		Stage: quarantine.Score, Checkpointed: true, MaxRecords: 5000, Window: scoreWindow,
 	})
 }
 

@@ -103,6 +103,7 @@ func TestStreamConformance(t *testing.T) {
 	for name, o := range map[string]SubscribeOptions{
 		"Plain":        {},
 		"Checkpointed": {Checkpointed: true},
+		"Resting":      {Window: 20 * time.Millisecond},
 		"TinyBatches":  {MaxRecords: 3, maxBytes: 64},
 	} {
 		o.Stage, o.backoff = quarantine.Score, 5*time.Millisecond

@@ -15,9 +15,10 @@ import (
 type SubscribeOptions struct {
 	// MaxRecords bounds a batch, 500 when 0.
 	MaxRecords int
-	// Window is how long after one batch began the next one may begin, unless
-	// that was full: under load, batches are larger and cost less per event. What
-	// comes after a pause does not wait.
+	// Window bounds the time from one batch's begin to the next one's: a consumer
+	// rests restShare times as long as its batch took, unless that was full. Under
+	// load that makes batches larger, which cost less per event; when there is
+	// little to do, it is next to nothing.
 	Window time.Duration
 	// Stage names the function in quarantine.
 	Stage quarantine.Stage
@@ -148,11 +149,7 @@ func (c *consumer) committed(cur cursor) {
 func (c *consumer) run() {
 	db := c.part.stream.db
 	c.ahead = c.at.position
-	var began time.Time
 	for !db.stopped() {
-		if rest := c.options.Window - time.Since(began); rest > 0 {
-			c.pause(rest)
-		}
 		batch, err := c.next()
 		if err != nil {
 			db.options.Log.Error("reading a stream failed, trying again", "stream", c.part.stream.name, "group", c.group, "error", err)
@@ -163,10 +160,7 @@ func (c *consumer) run() {
 			c.wait()
 			continue
 		}
-		began = time.Now()
-		if len(batch) >= c.options.MaxRecords {
-			began = time.Time{}
-		}
+		began := time.Now()
 		for round := 1; ; round++ {
 			err := c.batch(batch)
 			if err == nil || db.stopped() {
@@ -177,8 +171,14 @@ func (c *consumer) run() {
 			}
 			c.pause(backoff(c.options.backoff, round))
 		}
+		if took := time.Since(began); took < c.options.Window && len(batch) < c.options.MaxRecords {
+			c.pause(min(c.options.Window-took, restShare*took))
+		}
 	}
 }
+
+// restShare leaves a consumer that keeps up at most one part in so many of a core.
+const restShare = 20
 
 func backoff(base time.Duration, round int) time.Duration {
 	d := min(base<<min(round-1, 16), max(5*time.Second, base))
