@@ -156,11 +156,11 @@ func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 		Projects: p.registry, Store: p.db.Store(), Rules: p.rules.Get, Raw: raw, Ledger: p.db.Ledger(), Quarantine: p.db.Quarantine(),
 		Origin: origin, Telemetry: &p.metrics, Log: log,
 	}
-	if err := raw.Subscribe("enrich", p.enrich.Handle, local.SubscribeOptions{Stage: quarantine.Enrich, MaxRecords: 5000, Window: enrichWindow}); err != nil {
+	if err := raw.Subscribe("enrich", p.enrich.Handle, local.SubscribeOptions{Stage: quarantine.Enrich, MaxRecords: 2000, Window: enrichWindow}); err != nil {
 		return err
 	}
 	return enriched.Subscribe("score", p.scoreAndShow, local.SubscribeOptions{
-		Stage: quarantine.Score, Checkpointed: true, MaxRecords: 5000, Window: scoreWindow,
+		Stage: quarantine.Score, Checkpointed: true, MaxRecords: 2000, Window: scoreWindow,
 	})
 }
 

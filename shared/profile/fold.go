@@ -300,7 +300,7 @@ func (s *State) addEnriched(x *event.Enriched, at *Stamp) {
 	if !first && !last {
 		return
 	}
-	touch := &Touch{At: at, Campaign: x.Campaign, LandingPath: clip(x.GetPage().GetPath(), maxRecentText)}
+	touch := &Touch{At: at, Campaign: x.Campaign}
 	if referred {
 		touch.Referrer = x.Referrer
 	}

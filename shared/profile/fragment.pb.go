@@ -980,7 +980,6 @@ type Touch struct {
 	At            *Stamp                 `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
 	Referrer      *event.Referrer        `protobuf:"bytes,2,opt,name=referrer,proto3" json:"referrer,omitempty"`
 	Campaign      *event.Campaign        `protobuf:"bytes,3,opt,name=campaign,proto3" json:"campaign,omitempty"`
-	LandingPath   string                 `protobuf:"bytes,4,opt,name=landing_path,json=landingPath,proto3" json:"landing_path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1036,21 +1035,12 @@ func (x *Touch) GetCampaign() *event.Campaign {
 	return nil
 }
 
-func (x *Touch) GetLandingPath() string {
-	if x != nil {
-		return x.LandingPath
-	}
-	return ""
-}
-
 // Membership is a person's standing with a segment.
 type Membership struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Segment string                 `protobuf:"bytes,1,opt,name=segment,proto3" json:"segment,omitempty"`
-	// When it last changed, Unix milliseconds.
-	Since int64 `protobuf:"varint,2,opt,name=since,proto3" json:"since,omitempty"`
 	// How often it changed: the person is in the segment when odd.
-	Changes       int64 `protobuf:"varint,3,opt,name=changes,proto3" json:"changes,omitempty"`
+	Changes       int64 `protobuf:"varint,2,opt,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1090,13 +1080,6 @@ func (x *Membership) GetSegment() string {
 		return x.Segment
 	}
 	return ""
-}
-
-func (x *Membership) GetSince() int64 {
-	if x != nil {
-		return x.Since
-	}
-	return 0
 }
 
 func (x *Membership) GetChanges() int64 {
@@ -1275,17 +1258,15 @@ const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\x03geo\x18\x02 \x01(\v2\x12.hito.event.v1.GeoR\x03geo\"D\n" +
 	"\x06TextAt\x12&\n" +
 	"\x02at\x18\x01 \x01(\v2\x16.hito.profile.v1.StampR\x02at\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"\xbc\x01\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\x99\x01\n" +
 	"\x05Touch\x12&\n" +
 	"\x02at\x18\x01 \x01(\v2\x16.hito.profile.v1.StampR\x02at\x123\n" +
 	"\breferrer\x18\x02 \x01(\v2\x17.hito.event.v1.ReferrerR\breferrer\x123\n" +
-	"\bcampaign\x18\x03 \x01(\v2\x17.hito.event.v1.CampaignR\bcampaign\x12!\n" +
-	"\flanding_path\x18\x04 \x01(\tR\vlandingPath\"V\n" +
+	"\bcampaign\x18\x03 \x01(\v2\x17.hito.event.v1.CampaignR\bcampaign\"@\n" +
 	"\n" +
 	"Membership\x12\x18\n" +
-	"\asegment\x18\x01 \x01(\tR\asegment\x12\x14\n" +
-	"\x05since\x18\x02 \x01(\x03R\x05since\x12\x18\n" +
-	"\achanges\x18\x03 \x01(\x03R\achanges\"\x8c\x01\n" +
+	"\asegment\x18\x01 \x01(\tR\asegment\x12\x18\n" +
+	"\achanges\x18\x02 \x01(\x03R\achanges\"\x8c\x01\n" +
 	"\n" +
 	"Transition\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +

@@ -369,7 +369,6 @@ func (m *Touch) CloneVT() *Touch {
 	}
 	r := new(Touch)
 	r.At = m.At.CloneVT()
-	r.LandingPath = m.LandingPath
 	if rhs := m.Referrer; rhs != nil {
 		if vtpb, ok := interface{}(rhs).(interface{ CloneVT() *event.Referrer }); ok {
 			r.Referrer = vtpb.CloneVT()
@@ -401,7 +400,6 @@ func (m *Membership) CloneVT() *Membership {
 	}
 	r := new(Membership)
 	r.Segment = m.Segment
-	r.Since = m.Since
 	r.Changes = m.Changes
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
@@ -1358,13 +1356,6 @@ func (m *Touch) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
-	if len(m.LandingPath) > 0 {
-		i -= len(m.LandingPath)
-		copy(dAtA[i:], m.LandingPath)
-		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.LandingPath)))
-		i--
-		dAtA[i] = 0x22
-	}
 	if m.Campaign != nil {
 		if vtmsg, ok := interface{}(m.Campaign).(interface {
 			MarshalToSizedBufferVT([]byte) (int, error)
@@ -1454,11 +1445,6 @@ func (m *Membership) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	}
 	if m.Changes != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Changes))
-		i--
-		dAtA[i] = 0x18
-	}
-	if m.Since != 0 {
-		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Since))
 		i--
 		dAtA[i] = 0x10
 	}
@@ -1940,10 +1926,6 @@ func (m *Touch) SizeVT() (n int) {
 		}
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
-	l = len(m.LandingPath)
-	if l > 0 {
-		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
-	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -1957,9 +1939,6 @@ func (m *Membership) SizeVT() (n int) {
 	l = len(m.Segment)
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
-	}
-	if m.Since != 0 {
-		n += 1 + protohelpers.SizeOfVarint(uint64(m.Since))
 	}
 	if m.Changes != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Changes))
@@ -4422,38 +4401,6 @@ func (m *Touch) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			iNdEx = postIndex
-		case 4:
-			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field LandingPath", wireType)
-			}
-			var stringLen uint64
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return protohelpers.ErrIntOverflow
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				stringLen |= uint64(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-			intStringLen := int(stringLen)
-			if intStringLen < 0 {
-				return protohelpers.ErrInvalidLength
-			}
-			postIndex := iNdEx + intStringLen
-			if postIndex < 0 {
-				return protohelpers.ErrInvalidLength
-			}
-			if postIndex > l {
-				return io.ErrUnexpectedEOF
-			}
-			m.LandingPath = string(dAtA[iNdEx:postIndex])
-			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -4538,25 +4485,6 @@ func (m *Membership) UnmarshalVT(dAtA []byte) error {
 			m.Segment = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
 		case 2:
-			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Since", wireType)
-			}
-			m.Since = 0
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return protohelpers.ErrIntOverflow
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				m.Since |= int64(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-		case 3:
 			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Changes", wireType)
 			}
@@ -7251,42 +7179,6 @@ func (m *Touch) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 			}
 			iNdEx = postIndex
-		case 4:
-			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field LandingPath", wireType)
-			}
-			var stringLen uint64
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return protohelpers.ErrIntOverflow
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				stringLen |= uint64(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-			intStringLen := int(stringLen)
-			if intStringLen < 0 {
-				return protohelpers.ErrInvalidLength
-			}
-			postIndex := iNdEx + intStringLen
-			if postIndex < 0 {
-				return protohelpers.ErrInvalidLength
-			}
-			if postIndex > l {
-				return io.ErrUnexpectedEOF
-			}
-			var stringValue string
-			if intStringLen > 0 {
-				stringValue = unsafe.String(&dAtA[iNdEx], intStringLen)
-			}
-			m.LandingPath = stringValue
-			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -7375,25 +7267,6 @@ func (m *Membership) UnmarshalVTUnsafe(dAtA []byte) error {
 			m.Segment = stringValue
 			iNdEx = postIndex
 		case 2:
-			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Since", wireType)
-			}
-			m.Since = 0
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return protohelpers.ErrIntOverflow
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				m.Since |= int64(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-		case 3:
 			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Changes", wireType)
 			}

@@ -61,15 +61,14 @@ func (s *State) membership(segment string) (m *Membership, place int) {
 	return nil, i
 }
 
-// change counts one change of membership at now.
-func (s *State) change(segment string, now time.Time) *Membership {
+// change counts one change of membership.
+func (s *State) change(segment string) *Membership {
 	m, i := s.membership(segment)
 	if m == nil {
 		m = &Membership{Segment: segment}
 		s.Memberships = slices.Insert(s.Memberships, i, m)
 	}
 	m.Changes++
-	m.Since = now.UnixMilli()
 	return m
 }
 
@@ -77,10 +76,10 @@ func (s *State) change(segment string, now time.Time) *Membership {
 // changes these and puts one transition per change into the head's outbox. A
 // segment that standings does not name is no more: who was in it leaves silently.
 func (p *Person) Decide(standings []Standing, now time.Time) (c Change) {
-	p.absorb(now, &c)
+	p.absorb(&c)
 	for _, m := range p.Head.State.Memberships {
 		if m.In() && !slices.ContainsFunc(standings, func(st Standing) bool { return st.Segment == m.Segment }) {
-			p.Head.State.change(m.Segment, now)
+			p.Head.State.change(m.Segment)
 			c.Head = true
 			c.size(m.Segment, -1)
 		}
@@ -90,7 +89,7 @@ func (p *Person) Decide(standings []Standing, now time.Time) (c Change) {
 		if st.Undecided || m.In() == st.In {
 			continue
 		}
-		m = p.Head.State.change(st.Segment, now)
+		m = p.Head.State.change(st.Segment)
 		p.Head.State.Outbox = append(p.Head.State.Outbox, &Transition{
 			Id:      TransitionID(p.Head, m.Segment, m.Changes),
 			Segment: st.Segment, Entered: st.In, At: now.UnixMilli(),
@@ -108,7 +107,7 @@ func (p *Person) Decide(standings []Standing, now time.Time) (c Change) {
 // absorb takes over the memberships that claimed anonymous fragments gathered
 // on their own, silently: who entered a segment before logging in does not
 // enter it again by logging in.
-func (p *Person) absorb(now time.Time, c *Change) {
+func (p *Person) absorb(c *Change) {
 	for _, claim := range p.Head.State.Claims {
 		i := slices.IndexFunc(p.Claimed, func(f *Fragment) bool {
 			id, _ := f.Key.Anonymous()
@@ -125,7 +124,7 @@ func (p *Person) absorb(now time.Time, c *Change) {
 			if own, _ := p.Head.State.membership(m.Segment); own.In() {
 				c.size(m.Segment, -1) // two members became one
 			} else {
-				p.Head.State.change(m.Segment, now)
+				p.Head.State.change(m.Segment)
 			}
 		}
 	}
