@@ -82,8 +82,15 @@ func (g *generator) deliver(ctx context.Context, c *conn, text []byte) bool {
 	}
 }
 
+// busiest is how many visitors are not followed when visitors are unequal: their
+// events may leave the dedupe window, in which ?after= looks, before it looks.
+const busiest = 100
+
 // sample follows a request's last event, if it is time for one.
 func (g *generator) sample(ctx context.Context, r *request, visitor int64, due time.Time) {
+	if g.Exponent > 0 && visitor < busiest && g.Visitors > busiest {
+		return
+	}
 	since, next := int64(time.Since(g.start)), g.nextSample.Load()
 	if since < next || !g.nextSample.CompareAndSwap(next, since+int64(sampleEvery)) {
 		return
