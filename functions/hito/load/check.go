@@ -37,23 +37,28 @@ type ProfileCheck struct {
 	OK         bool     `json:"ok"`
 }
 
-// settle waits until nothing is in flight and books the run.
-func (g *generator) settle(ctx context.Context, r *Report, before ledger.Totals) error {
+// drained waits until nothing is in flight, at most for Drain, and returns the
+// ledger as it is then.
+func (g *generator) drained(ctx context.Context) (ledger.Totals, error) {
 	deadline := time.Now().Add(g.Drain)
-	var now ledger.Totals
 	for {
-		var err error
-		if now, err = g.reads.ledger(ctx); err != nil {
-			return err
-		}
-		r.Drained = time.Since(g.start).Seconds()
-		if now.InFlight == 0 || time.Now().After(deadline) {
-			break
+		now, err := g.reads.ledger(ctx)
+		if err != nil || now.InFlight == 0 || time.Now().After(deadline) {
+			return now, err
 		}
 		if !sleep(ctx, 10*time.Millisecond) {
-			return ctx.Err()
+			return now, ctx.Err()
 		}
 	}
+}
+
+// settle waits until nothing is in flight and books the run.
+func (g *generator) settle(ctx context.Context, r *Report, before ledger.Totals) error {
+	now, err := g.drained(ctx)
+	if err != nil {
+		return err
+	}
+	r.Drained = time.Since(g.start).Seconds()
 	r.AckedPerSecond = float64(r.Events) / r.Seconds
 	l := &r.Ledger
 	l.Accepted = now.Accepted - before.Accepted

@@ -124,7 +124,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if o.Rate > 0 {
 		g.interval = time.Duration(float64(time.Second) * float64(o.PerRequest) / o.Rate)
 	}
-	before, err := g.reads.ledger(ctx)
+	// What others sent before is not this run's: it is to be scored first.
+	before, err := g.drained(ctx)
 	if err != nil {
 		return nil, err
 	}
