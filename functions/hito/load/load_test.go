@@ -117,6 +117,8 @@ type stand struct {
 	requests  int
 	// before is asked before a request is taken; it may answer it.
 	before func(n int, w http.ResponseWriter) bool
+	// late are events not scored before the ledger is next asked.
+	late int64
 	// count is how often an event is counted.
 	count func(n int) int64
 }
@@ -130,7 +132,8 @@ func (s *stand) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for _, n := range s.byVisitor {
 			scored += n
 		}
-		fmt.Fprintf(w, `{"accepted":%d,"scored":%d,"duplicate":%d,"in_flight":0}`, s.accepted, scored, s.duplicate)
+		fmt.Fprintf(w, `{"accepted":%d,"scored":%d,"duplicate":%d,"in_flight":%d}`, s.accepted, scored-s.late, s.duplicate, s.late)
+		s.late = 0
 	case strings.HasPrefix(r.URL.Path, "/v1/profiles/anonymous_id:"):
 		n, ok := s.byVisitor[strings.TrimPrefix(r.URL.Path, "/v1/profiles/anonymous_id:")]
 		if !ok {
@@ -226,6 +229,15 @@ func TestRunRetries(t *testing.T) {
 	}}, Options{Exponent: 1.2})
 	if !busy.OK || busy.Retries == 0 {
 		t.Errorf("busy: %+v %+v", busy, busy.Profiles)
+	}
+}
+
+// TestRunWaitsForWhatOthersSent: an event accepted before the run and scored
+// in it was once counted as the run's.
+func TestRunWaitsForWhatOthersSent(t *testing.T) {
+	s := &stand{accepted: 1, late: 1}
+	if r := drive(t, s, Options{}); !r.Ledger.OK {
+		t.Fatalf("ledger %+v", r.Ledger)
 	}
 }
 
