@@ -99,7 +99,7 @@ func quarantinedProjects(t *testing.T, db *DB) []string {
 }
 
 func TestStreamConformance(t *testing.T) {
-	features := streamtest.Features{KeyAffinity: true, Bisects: true, MaxAttempts: 5}
+	features := streamtest.Features{KeyAffinity: true, CountsAttempts: true, Bisects: true, MaxAttempts: 5}
 	for name, o := range map[string]SubscribeOptions{
 		"Plain":        {},
 		"Checkpointed": {Checkpointed: true},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -65,7 +64,7 @@ func (c *consumer) deliver(ctx context.Context, t *tx, items []item) (told bool,
 		}
 		return false, nil
 	}
-	panicked, ok := errors.AsType[*panicError](err)
+	panicked, ok := errors.AsType[*stream.PanicError](err)
 	if !ok {
 		return false, err
 	}
@@ -90,25 +89,12 @@ func (c *consumer) deliver(ctx context.Context, t *tx, items []item) (told bool,
 	return true, err
 }
 
-func (c *consumer) tell(p *panicError, items []item) {
+func (c *consumer) tell(p *stream.PanicError, items []item) {
 	c.part.stream.db.options.Log.Error("a handler panicked", "stream", c.part.stream.name, "group", c.group,
-		"records", len(items), "first", items[0].ID, "panic", p.value, "stack", string(p.stack))
+		"records", len(items), "first", items[0].ID, "panic", p.Value, "stack", string(p.Stack))
 }
 
-// panicError is a handler's panic.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
-
-func (c *consumer) call(ctx context.Context, items []item) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &panicError{value: v, stack: debug.Stack()}
-		}
-	}()
+func (c *consumer) call(ctx context.Context, items []item) error {
 	records := make([]stream.Record, len(items))
 	// All IDs share one string; each is short-lived.
 	var ids []byte
@@ -130,7 +116,7 @@ func (c *consumer) call(ctx context.Context, items []item) (err error) {
 		items[i].ID = records[i].ID
 		from = ends[i]
 	}
-	return c.handle(ctx, records)
+	return stream.Call(ctx, c.handle, records)
 }
 
 // after returns where the consumer stands once the items are done, and sends
@@ -163,7 +149,7 @@ func (c *consumer) after(items []item, t *tx) cursor {
 		}
 		it.failed++
 		if stream.IsPermanent(it.failure) || it.failed >= c.options.maxAttempts {
-			t.put([]quarantine.Entry{c.entry(it)})
+			t.put([]quarantine.Entry{quarantine.Of(c.options.Stage, &it.Record, it.failure)})
 			continue
 		}
 		cur.parked = append(cur.parked, parked{
@@ -172,20 +158,4 @@ func (c *consumer) after(items []item, t *tx) cursor {
 		})
 	}
 	return cur
-}
-
-func (c *consumer) entry(it *item) quarantine.Entry {
-	reason := quarantine.AttemptsExhausted
-	if stream.IsPermanent(it.failure) {
-		reason = quarantine.Unprocessable
-	}
-	if _, ok := errors.AsType[*panicError](it.failure); ok {
-		reason = quarantine.Panic
-	}
-	e := quarantine.Entry{
-		Project: it.Project, Stage: c.options.Stage, Reason: string(reason), Detail: it.failure.Error(),
-		Time: it.Time, Events: it.Events, Body: it.Data,
-	}
-	e.ID = quarantine.NewID(e, it.ID)
-	return e
 }

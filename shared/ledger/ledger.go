@@ -35,14 +35,27 @@ func (c Counts) Plus(d Counts) Counts {
 // Delta is a change to one project's ledger.
 type Delta struct {
 	Project string
+	// Source is the ID of the stream's record it comes from, empty for none: a
+	// redelivery of the record gives the same Whole.
+	Source string
 	// Minute is the minute of acceptance, Unix seconds divided by 60: every
 	// outcome is booked to the minute its event was accepted in.
 	Minute int64
 	Counts Counts
+	// Again is what an earlier delivery of the Source had come to. Who books in
+	// the same write that saves the outcome has booked it then.
+	Again Counts
 	// People is how many persons appeared, negative when two became one or one was erased.
 	People int64
 	// Segments is by how many persons each segment grew.
 	Segments map[string]int64
+}
+
+// Whole returns the delta as if the record came for the first time: what a
+// Committer books, once for each Source.
+func (d Delta) Whole() Delta {
+	d.Counts, d.Again = d.Counts.Plus(d.Again), Counts{}
+	return d
 }
 
 // Totals is a project's balance.
@@ -76,9 +89,29 @@ type Minute struct {
 }
 
 // Recorder books outcomes. Acceptance is booked by whatever makes the raw
-// record durable, in the same write.
+// record durable, in the same write; where a stream cannot, by its consumer.
 type Recorder interface {
 	Record(ctx context.Context, deltas []Delta) error
+}
+
+// Booking is what became of one record of a partitioned log, at its position.
+type Booking struct {
+	// Partition is where sequences ascend as records are delivered; empty for
+	// what has no position, which is always booked.
+	Partition string
+	// Sequence is a decimal number of any size.
+	Sequence string
+	Deltas   []Delta
+}
+
+// Committer books what delivered batches came to, each record once however
+// often it is delivered.
+type Committer interface {
+	// Commit books, of one log, the bookings that come after what is booked of
+	// their partition already: all of them or none.
+	Commit(ctx context.Context, log string, bookings []Booking) error
+	// CommitOnce books deltas unless something was booked under the id before.
+	CommitOnce(ctx context.Context, id string, deltas []Delta) error
 }
 
 // Reader reads a project's ledger.

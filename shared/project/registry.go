@@ -42,6 +42,7 @@ type Registry struct {
 	Log *slog.Logger
 
 	mu       sync.Mutex // one round at a time
+	round    time.Time  // when the last one began
 	keys     fetched
 	files    map[string]*fetched
 	projects map[string]*Project
@@ -202,20 +203,10 @@ func find(keys map[digest]credential, key string) (*Project, bool) {
 
 // Run refreshes until ctx ends, and logs what is wrong.
 func (r *Registry) Run(ctx context.Context) {
-	interval := r.Interval
-	if interval <= 0 {
-		interval = 2 * time.Second
-	}
-	log := r.Log
-	if log == nil {
-		log = slog.Default()
-	}
-	ticker := time.NewTicker(interval)
+	ticker := time.NewTicker(r.interval())
 	defer ticker.Stop()
 	for {
-		if err := r.Refresh(ctx); err != nil && ctx.Err() == nil {
-			log.ErrorContext(ctx, "the previous rules and keys stay in service", "error", err)
-		}
+		r.refresh(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -224,11 +215,43 @@ func (r *Registry) Run(ctx context.Context) {
 	}
 }
 
+// Fresh makes a round when the last one began longer than Interval ago, and logs
+// what is wrong: for where nothing runs between requests.
+func (r *Registry) Fresh(ctx context.Context) {
+	r.mu.Lock()
+	due := time.Since(r.round) >= r.interval()
+	if due {
+		r.round = time.Now() // nobody else needs to
+	}
+	r.mu.Unlock()
+	if due {
+		r.refresh(ctx)
+	}
+}
+
+func (r *Registry) interval() time.Duration {
+	if r.Interval <= 0 {
+		return 2 * time.Second
+	}
+	return r.Interval
+}
+
+func (r *Registry) refresh(ctx context.Context) {
+	if err := r.Refresh(ctx); err != nil && ctx.Err() == nil {
+		log := r.Log
+		if log == nil {
+			log = slog.Default()
+		}
+		log.ErrorContext(ctx, "the previous rules and keys stay in service", "error", err)
+	}
+}
+
 // Refresh makes one round. Its error tells what was found wrong in this round
 // and not told before; everything else is in service when it returns.
 func (r *Registry) Refresh(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.round = time.Now()
 	if r.files == nil {
 		r.keys.source = r.Keys
 		r.files = map[string]*fetched{}

@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+
+	"github.com/hitolayer/hito/shared/stream"
 )
 
 // Stage is where an event was found unfit.
@@ -58,6 +60,24 @@ func NewID(e Entry, discriminator string) string {
 	}
 	h.Write(e.Body)
 	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// Of returns the entry of a record, delivered under its ID, that a function
+// failed on for good or too often.
+func Of(stage Stage, r *stream.Record, err error) Entry {
+	reason := AttemptsExhausted
+	if stream.IsPermanent(err) {
+		reason = Unprocessable
+	}
+	if _, ok := errors.AsType[*stream.PanicError](err); ok {
+		reason = Panic
+	}
+	e := Entry{
+		Project: r.Project, Stage: stage, Reason: string(reason), Detail: err.Error(),
+		Time: r.Time, Events: r.Events, Body: r.Data,
+	}
+	e.ID = NewID(e, r.ID)
+	return e
 }
 
 // Sink takes entries in.

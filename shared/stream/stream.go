@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 )
 
 // Record is one visitor key and a run of its events accepted together, as a
@@ -28,7 +29,7 @@ type Record struct {
 	Data []byte
 	// ID is the record's place on the stream, for logs and quarantine. Set on delivery.
 	ID string
-	// Attempt counts deliveries from 1. Set on delivery.
+	// Attempt counts deliveries from 1, as far as the stream tells them apart. Set on delivery.
 	Attempt int
 }
 
@@ -99,4 +100,22 @@ func Permanent(err error) error {
 func IsPermanent(err error) bool {
 	_, ok := errors.AsType[permanent](err)
 	return ok
+}
+
+// PanicError is a handler's panic.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// Call calls h; its panic is an error of type *PanicError.
+func Call(ctx context.Context, h Handler, records []Record) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return h(ctx, records)
 }

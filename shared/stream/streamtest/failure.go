@@ -13,7 +13,7 @@ import (
 )
 
 // failedRecordComesAgain: a record named in Failures is redelivered, with
-// Attempt counting up, and those not named are done.
+// Attempt counting up where it counts, and those not named are done.
 func (s suite) failedRecordComesAgain(t *testing.T) {
 	st, l := s.harness(t), newLog()
 	fail := map[string]bool{"r-3": true, "r-11": true, "r-12": true}
@@ -21,7 +21,7 @@ func (s suite) failedRecordComesAgain(t *testing.T) {
 		var f stream.Failures
 		for i := range rs {
 			l.see(&rs[i])
-			if fail[string(rs[i].Data)] && rs[i].Attempt < 2 {
+			if seen, _, _ := l.count(string(rs[i].Data)); fail[string(rs[i].Data)] && seen < 2 {
 				f = append(f, stream.Failure{Index: i, Err: errors.New("not yet")})
 				continue
 			}
@@ -33,7 +33,7 @@ func (s suite) failedRecordComesAgain(t *testing.T) {
 	s.publish(t, st, rs)
 	s.allDone(t, l, rs)
 	for data := range fail {
-		if seen, _, attempt := l.count(data); seen < 2 || attempt < 2 {
+		if seen, _, attempt := l.count(data); seen < 2 || s.CountsAttempts && attempt < 2 {
 			t.Errorf("%s: %d deliveries, highest attempt %d", data, seen, attempt)
 		}
 	}

@@ -32,6 +32,8 @@ type Features struct {
 	KeyAffinity bool
 	// Bisects says that the adapter finds the record that makes a handler panic.
 	Bisects bool
+	// CountsAttempts says that Record.Attempt counts every delivery.
+	CountsAttempts bool
 	// MaxAttempts is after how many deliveries a record that goes on failing is
 	// in quarantine at the latest; 0 when the adapter never gives up.
 	MaxAttempts int
