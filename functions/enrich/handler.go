@@ -10,6 +10,7 @@ import (
 
 	"github.com/hitolayer/hito/shared/enrichment"
 	"github.com/hitolayer/hito/shared/event"
+	"github.com/hitolayer/hito/shared/ledger"
 	"github.com/hitolayer/hito/shared/project"
 	"github.com/hitolayer/hito/shared/stream"
 	"github.com/hitolayer/hito/shared/telemetry"
@@ -28,6 +29,9 @@ type Handler struct {
 	// Enricher does the work; nil is one that finds countries only.
 	Enricher *enrichment.Enricher
 	Enriched stream.Publisher
+	// Ledger books what came as accepted, where the raw stream cannot; nil where
+	// it does.
+	Ledger ledger.Recorder
 	// Telemetry takes events_enriched, bots and the oldest record's lag; nil keeps none.
 	Telemetry telemetry.Sink
 	// Now is the clock, time.Now when nil.
@@ -73,6 +77,9 @@ func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
 		}
 	}
 	h.emit(ctx, records, events, bots)
+	if err := h.book(ctx, records); err != nil {
+		return err
+	}
 
 	var failures stream.Failures
 	for i, err := range failed {
@@ -81,6 +88,26 @@ func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
 		}
 	}
 	return failures.OrNil()
+}
+
+// book books the batch as accepted, what failed too: it is booked once however
+// often it comes.
+func (h *Handler) book(ctx context.Context, records []stream.Record) error {
+	if h.Ledger == nil {
+		return nil
+	}
+	deltas := make([]ledger.Delta, 0, len(records))
+	for i := range records {
+		if r := &records[i]; r.Events > 0 {
+			deltas = append(deltas, ledger.Delta{
+				Project: r.Project, Source: r.ID, Minute: r.Time / 60_000, Counts: ledger.Counts{Accepted: int64(r.Events)},
+			})
+		}
+	}
+	if err := h.Ledger.Record(ctx, deltas); err != nil {
+		return fmt.Errorf("record %d acceptances: %w", len(deltas), err)
+	}
+	return nil
 }
 
 // enrich returns a record's enriched form and how many of its events are bots'.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hitolayer/hito/shared/event"
+	"github.com/hitolayer/hito/shared/ledger"
 	"github.com/hitolayer/hito/shared/project"
 	"github.com/hitolayer/hito/shared/stream"
 	"github.com/hitolayer/hito/shared/telemetry"
@@ -264,3 +265,36 @@ func BenchmarkHandle(b *testing.B) {
 type discard struct{}
 
 func (discard) Publish(context.Context, []stream.Record) error { return nil }
+
+type bookings []ledger.Delta
+
+func (b *bookings) Record(_ context.Context, deltas []ledger.Delta) error {
+	*b = append(*b, deltas...)
+	return nil
+}
+
+// TestWhatCameIsBookedAsAccepted, readable or not: what is not goes to
+// quarantine, and the books must balance. An erasure is no event.
+func TestWhatCameIsBookedAsAccepted(t *testing.T) {
+	var booked bookings
+	h := Handler{Enriched: &publisher{}, Ledger: &booked}
+	erase, err := event.Encode(&event.Record{Project: "shop", Key: "a:3", ReceivedAt: 1000, Erase: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = h.Handle(t.Context(), []stream.Record{
+		record(t, "a:1", page("1"), page("2")),
+		{Project: "shop", Key: "a:2", Events: 3, Time: 61_000, Data: []byte{0xff}, ID: "raw-bad"},
+		{Project: "shop", Key: "a:3", Time: 61_000, Data: erase, ID: "raw-erase"},
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	want := bookings{
+		{Project: "shop", Source: "raw-a:1", Minute: 0, Counts: ledger.Counts{Accepted: 2}},
+		{Project: "shop", Source: "raw-bad", Minute: 1, Counts: ledger.Counts{Accepted: 3}},
+	}
+	if fmt.Sprint(booked) != fmt.Sprint(want) {
+		t.Errorf("booked %+v, want %+v", booked, want)
+	}
+}

@@ -31,7 +31,8 @@ type batch struct {
 	folder profile.Folder
 
 	standings   []profile.Standing
-	deltas      map[minute]*ledger.Delta
+	outcomes    []ledger.Delta           // by record
+	sizes       map[string]*ledger.Delta // by project: people and segments
 	tally       profile.Tally
 	conflicts   int
 	transitions int
@@ -40,7 +41,13 @@ type batch struct {
 // work is the records of one visitor key; none when only its person is to be decided.
 type work struct {
 	key     profile.Key
-	records []*event.Record
+	records []delivered
+}
+
+// delivered is a record under the ID it was delivered with.
+type delivered struct {
+	*event.Record
+	id string
 }
 
 // loaded is a fragment as it was loaded, and what the round did to it.
@@ -63,7 +70,7 @@ type loaded struct {
 func newBatch(h *Handler) *batch {
 	return &batch{
 		h: h, now: h.Now(), rules: make(map[string]Rules),
-		byKey: make(map[profile.Key]*work), deltas: make(map[minute]*ledger.Delta),
+		byKey: make(map[profile.Key]*work), sizes: make(map[string]*ledger.Delta),
 	}
 }
 
@@ -81,16 +88,15 @@ func (b *batch) rulesOf(project string) (Rules, error) {
 	return rules, nil
 }
 
-func (b *batch) add(k profile.Key, r *event.Record) {
+// add makes sure that the person of k is decided, and returns its work.
+func (b *batch) add(k profile.Key) *work {
 	w := b.byKey[k]
 	if w == nil {
 		w = &work{key: k}
 		b.byKey[k] = w
 		b.todo = append(b.todo, w)
 	}
-	if r != nil {
-		w.records = append(w.records, r)
-	}
+	return w
 }
 
 func (b *batch) run(ctx context.Context) error {
@@ -200,9 +206,9 @@ func (b *batch) fold(f *loaded, told []news) []news {
 	f.tally = make([]profile.Tally, len(f.work.records))
 	for i, r := range f.work.records {
 		if user {
-			told = b.hear(f, r, told)
+			told = b.hear(f, r.Record, told)
 		}
-		t := b.folder.Fold(f.Fragment, r)
+		t := b.folder.Fold(f.Fragment, r.Record)
 		f.tally[i] = t
 		f.changed = f.changed || t.Scored > 0 || f.State.ErasedAt != f.erasedAt
 	}
@@ -313,8 +319,8 @@ func (b *batch) finish(ctx context.Context, heads []*loaded) error {
 		}
 	}
 	b.todo, b.byKey = left, again
-	if len(b.deltas) > 0 {
-		if err := b.h.Ledger.Record(ctx, b.takeDeltas()); err != nil {
+	if deltas := b.takeDeltas(); len(deltas) > 0 {
+		if err := b.h.Ledger.Record(ctx, deltas); err != nil {
 			return fmt.Errorf("record outcomes: %w", err)
 		}
 	}

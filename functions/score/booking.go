@@ -7,23 +7,19 @@ import (
 	"github.com/hitolayer/hito/shared/ledger"
 )
 
-type minute struct {
-	project string
-	minute  int64
-}
-
 // book enters a finished fragment's outcomes into the ledger.
 func (b *batch) book(f *loaded) {
 	if f.work != nil {
 		for i, r := range f.work.records {
 			t := f.tally[i]
 			b.tally = b.tally.Plus(t)
-			if t.Scored+t.Duplicate+t.Suppressed == 0 {
+			if t.Scored+t.Duplicate+t.Suppressed+t.Redelivered == 0 {
 				continue
 			}
-			d := b.delta(f.Key.Project, r.ReceivedAt)
-			d.Counts = d.Counts.Plus(ledger.Counts{
-				Scored: int64(t.Scored), Duplicate: int64(t.Duplicate), Suppressed: int64(t.Suppressed),
+			b.outcomes = append(b.outcomes, ledger.Delta{
+				Project: f.Key.Project, Source: r.id, Minute: r.ReceivedAt / 60_000,
+				Counts: ledger.Counts{Scored: int64(t.Scored), Duplicate: int64(t.Duplicate), Suppressed: int64(t.Suppressed)},
+				Again:  ledger.Counts{Scored: int64(t.Redelivered - t.RedeliveredDuplicates), Duplicate: int64(t.RedeliveredDuplicates)},
 			})
 		}
 	}
@@ -52,32 +48,23 @@ func (b *batch) book(f *loaded) {
 	if people == 0 && len(sizes) == 0 {
 		return
 	}
-	d := b.delta(f.Key.Project, b.now.UnixMilli())
-	d.People += people
-	if d.Segments == nil {
-		d.Segments = make(map[string]int64, len(sizes))
+	d := b.sizes[f.Key.Project]
+	if d == nil {
+		d = &ledger.Delta{Project: f.Key.Project, Minute: b.now.UnixMilli() / 60_000, Segments: make(map[string]int64, len(sizes))}
+		b.sizes[f.Key.Project] = d
 	}
+	d.People += people
 	for s, n := range sizes {
 		d.Segments[s] += n
 	}
 }
 
-func (b *batch) delta(project string, ms int64) *ledger.Delta {
-	k := minute{project, ms / 60_000}
-	d := b.deltas[k]
-	if d == nil {
-		d = &ledger.Delta{Project: project, Minute: k.minute}
-		b.deltas[k] = d
-	}
-	return d
-}
-
 func (b *batch) takeDeltas() []ledger.Delta {
-	deltas := make([]ledger.Delta, 0, len(b.deltas))
-	for _, d := range b.deltas {
-		deltas = append(deltas, *d)
+	deltas := b.outcomes
+	for _, project := range slices.Sorted(maps.Keys(b.sizes)) {
+		deltas = append(deltas, *b.sizes[project])
 	}
-	clear(b.deltas)
-	slices.SortFunc(deltas, func(x, y ledger.Delta) int { return int(x.Minute - y.Minute) })
+	b.outcomes = nil
+	clear(b.sizes)
 	return deltas
 }

@@ -55,7 +55,8 @@ func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
 		}
 		oldest = min(oldest, r.ReceivedAt)
 		// Stores keep keys; the record's own strings are the stream's memory.
-		b.add(profile.Key{Project: strings.Clone(r.Project), Visitor: strings.Clone(r.Key)}, r)
+		w := b.add(profile.Key{Project: strings.Clone(r.Project), Visitor: strings.Clone(r.Key)})
+		w.records = append(w.records, delivered{r, records[i].ID})
 	}
 	if err := b.run(ctx); err != nil {
 		return fmt.Errorf("score %d records: %w", len(records), err)

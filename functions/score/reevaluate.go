@@ -23,7 +23,7 @@ func (h *Handler) Reevaluate(ctx context.Context, fragments []*profile.Fragment)
 			claimed = append(claimed, f)
 			users = append(users, profile.Key{Project: f.Key.Project, Visitor: event.UserPrefix + user})
 		} else if len(f.State.Claims) > 0 || b.outdated(f) {
-			b.add(f.Key, nil)
+			b.add(f.Key)
 		}
 	}
 	if len(users) > 0 {
@@ -33,7 +33,7 @@ func (h *Handler) Reevaluate(ctx context.Context, fragments []*profile.Fragment)
 		}
 		for i, f := range claimed {
 			if f.ErasedWith(heads[i]) {
-				b.add(f.Key, nil)
+				b.add(f.Key)
 			}
 		}
 	}

@@ -82,6 +82,10 @@ func (t *tx) to(p *partition) *chunkBuilder {
 
 // book adds a delta, joining it to the one before where they agree.
 func (t *tx) book(d ledger.Delta) {
+	d.Source, d.Again = "", ledger.Counts{} // what had happened before was booked with it
+	if d.Counts == (ledger.Counts{}) && d.People == 0 && len(d.Segments) == 0 {
+		return
+	}
 	if n := len(t.deltas); n > 0 && len(d.Segments) == 0 {
 		if l := &t.deltas[n-1]; l.Minute == d.Minute && l.Project == d.Project {
 			l.Counts = l.Counts.Plus(d.Counts)

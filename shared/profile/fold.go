@@ -49,8 +49,8 @@ const SessionGap = 30 * time.Minute
 type Tally struct {
 	Scored, Duplicate, Suppressed int
 	// Redelivered events had their outcome before: the stream brought the same
-	// acceptance again.
-	Redelivered int
+	// acceptance again. Of these, RedeliveredDuplicates repeat one within their record.
+	Redelivered, RedeliveredDuplicates int
 	// Evicted counts ids that left the dedupe window before their time, forced
 	// out by WindowCount: a repeat of one would be counted again.
 	Evicted int
@@ -62,6 +62,7 @@ func (t Tally) Plus(u Tally) Tally {
 	t.Duplicate += u.Duplicate
 	t.Suppressed += u.Suppressed
 	t.Redelivered += u.Redelivered
+	t.RedeliveredDuplicates += u.RedeliveredDuplicates
 	t.Evicted += u.Evicted
 	return t
 }
@@ -75,6 +76,8 @@ type Folder struct {
 	parser        fastjson.Parser
 	contributions []Contribution
 	scratch       []byte
+	// redelivered are the places in the window of what came again in this record.
+	redelivered []int
 }
 
 // Fold folds a record into its fragment, or erases the fragment when the
@@ -90,15 +93,21 @@ func (fo *Folder) Fold(f *Fragment, r *event.Record) Tally {
 	}
 	var t Tally
 	before := s.seenEnd()
+	fo.redelivered = fo.redelivered[:0]
 	s.Form = Form
 	s.ReceivedUntil = max(s.ReceivedUntil, r.ReceivedAt)
 	for _, e := range r.Events {
 		at := StampOf(e)
 		if i := f.window.find(s, at.Id); i >= 0 {
-			if i < before && s.receipt(i) == r.Receipt {
-				t.Redelivered++
-			} else {
+			switch {
+			case i >= before || s.receipt(i) != r.Receipt:
 				t.Duplicate++
+			case slices.Contains(fo.redelivered, i):
+				t.RedeliveredDuplicates++
+				t.Redelivered++
+			default:
+				fo.redelivered = append(fo.redelivered, i)
+				t.Redelivered++
 			}
 			continue
 		}

@@ -350,3 +350,26 @@ func TestRegistryKeepsBeforeItServes(t *testing.T) {
 		t.Error("not tried again")
 	}
 }
+
+// TestFreshMakesARoundNowAndThen: many requests at once make one round, and
+// none while the last is young.
+func TestFreshMakesARoundNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, keys, _, _ := pages()
+		r.Interval = time.Minute
+		for want := 1; want <= 3; want++ {
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() { r.Fresh(t.Context()) })
+			}
+			wg.Wait()
+			if keys.fetches != want {
+				t.Fatalf("%d rounds, want %d", keys.fetches, want)
+			}
+			time.Sleep(time.Minute)
+		}
+		if _, ok := r.ByWriteKey("wa"); !ok {
+			t.Error("nothing is in service")
+		}
+	})
+}
