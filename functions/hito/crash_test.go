@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hitolayer/hito/functions/hito/e2e"
 	"github.com/hitolayer/hito/shared/config"
 	"github.com/hitolayer/hito/shared/ledger"
 )
@@ -247,7 +248,7 @@ func (s *crashing) check() {
 			Events  struct{ Total int64 }
 			Metrics map[string]json.Number
 		}
-		if err := get(url+"/v1/profiles/"+selector, &p); err != nil && (want.events > 0 || !errors.Is(err, errNotFound)) {
+		if err := get(url+"/v1/profiles/"+selector, &p); err != nil && (want.events > 0 || !errors.Is(err, e2e.ErrNotFound)) {
 			s.t.Errorf("%s: %v", selector, err)
 			continue
 		}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hitolayer/hito/functions/hito/e2e"
 )
 
 // TestOperationsPage runs the commands that docs/operations.md shows (its "sh"
@@ -55,7 +57,7 @@ func TestOperationsPage(t *testing.T) {
 		}
 	}
 	// A read that times out has a metric of its own.
-	if err := get(c.url+"/v1/profiles/user_id:u1?after=never&timeout=1ms", nil); err == nil || errors.Is(err, errNotFound) {
+	if err := get(c.url+"/v1/profiles/user_id:u1?after=never&timeout=1ms", nil); err == nil || errors.Is(err, e2e.ErrNotFound) {
 		t.Errorf("waiting for an event that never was gives %v", err)
 	}
 

@@ -5,9 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -18,7 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/hitolayer/hito/shared/ledger"
+	"github.com/hitolayer/hito/functions/hito/e2e"
 )
 
 // TestMain puts the real binary's main into the tests' PATH, as hito.
@@ -98,42 +95,13 @@ func eventuallyScript(ts *testscript.TestScript, neg bool, args []string) {
 
 // settle waits until nothing is in flight.
 func settle(url string) error {
-	var totals ledger.Totals
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if err := get(url+"/v1/ledger", &totals); err != nil {
-			return err
-		}
-		if totals.InFlight == 0 {
-			return nil
-		}
-	}
-	return fmt.Errorf("still in flight after a minute: %+v", totals)
+	_, err := (&child{url: url}).target().Settle(0)
+	return err
 }
-
-var errNotFound = errors.New("not found")
 
 // get reads JSON with the sample project's secret key.
 func get(url string, into any) error {
-	req, err := http.NewRequest(http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer demo-secret")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	switch {
-	case err != nil:
-		return err
-	case resp.StatusCode == http.StatusNotFound:
-		return errNotFound
-	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("GET %s answers %s: %s", url, resp.Status, body)
-	}
-	return json.Unmarshal(body, into)
+	return e2e.Target{URL: url, SecretKey: "demo-secret"}.Get("", into)
 }
 
 // start starts the real binary for a test.
@@ -160,14 +128,7 @@ func start(t *testing.T, data string) *child {
 // hito runs a command and returns what it prints.
 func hito(t *testing.T, c *child, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "hito", args...)
-	cmd.Env = append(os.Environ(), "HITO_URL="+c.url)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("hito %s: %v\n%s%s", strings.Join(args, " "), err, &out, &errs)
-	}
-	return out.String()
+	return c.target().Hito(t, args...)
 }
 
 // missing ends a test for want of something from outside: loudly, and for good where all must run.

@@ -1,11 +1,14 @@
-package main
+package e2e
 
 import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,7 +16,6 @@ import (
 	"time"
 
 	"github.com/phuslu/iploc"
-	"net/netip"
 
 	"github.com/hitolayer/hito/functions/hito/accesslog"
 	"github.com/hitolayer/hito/shared/ledger"
@@ -54,7 +56,7 @@ func readLog(t *testing.T) (path string, lines int, visitors map[string]*visitor
 	t.Helper()
 	path = os.Getenv("HITO_ACCESS_LOG")
 	if path == "" {
-		path = "../../../shared/data/access.log"
+		path = filepath.Join(root(t), "..", "shared", "data", "access.log")
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -134,23 +136,24 @@ type touchView struct {
 	Referrer *struct{ Medium, Source, Host string }
 }
 
-// TestAccessLog replays a real log through the real binary and compares every
+// AccessLog replays a real log through the real binary and compares every
 // profile with an independent reading of the file; sent again, nothing changes.
-func TestAccessLog(t *testing.T) {
+// It returns the profiles.
+func AccessLog(t *testing.T, x Target) Profiles {
 	path, lines, visitors := readLog(t)
-	c := start(t, t.TempDir())
+	selectors := make([]string, 0, len(visitors))
+	for id := range visitors {
+		selectors = append(selectors, "anonymous_id:"+url.PathEscape(id))
+	}
 	send := func(accepted, scored, duplicate int) {
 		t.Helper()
-		var sent sendSummary
-		out := hito(t, c, "send", "--access-log", path, "--site", "http://semicomplete.com", "--json")
+		var sent struct{ Sent, Accepted int }
+		out := x.Hito(t, "send", "--access-log", path, "--site", "http://semicomplete.com", "--json")
 		if err := json.Unmarshal([]byte(out), &sent); err != nil || sent.Sent != lines || sent.Accepted != lines {
 			t.Fatalf("%d lines: %s, %v", lines, out, err)
 		}
-		if err := settle(c.url); err != nil {
-			t.Fatal(err)
-		}
-		var totals ledger.Totals
-		if err := get(c.url+"/v1/ledger", &totals); err != nil {
+		totals, err := x.Settle(accepted)
+		if err != nil {
 			t.Fatal(err)
 		}
 		want := ledger.Counts{Accepted: int64(accepted), Scored: int64(scored), Duplicate: int64(duplicate)}
@@ -159,48 +162,32 @@ func TestAccessLog(t *testing.T) {
 		}
 	}
 	send(lines, lines, 0)
-	first := profiles(t, c, visitors)
+	first := x.Profiles(t, false, selectors...)
 	compare(t, visitors, first)
 
 	send(2*lines, lines, lines)
-	for id, again := range profiles(t, c, visitors) {
-		if string(again) != string(first[id]) {
-			t.Errorf("sent again, %s is another:\n%s\n%s", id, first[id], again)
-		}
-	}
+	Same(t, x.Profiles(t, false, selectors...), first)
+	return first
 }
 
-func profiles(t *testing.T, c *child, visitors map[string]*visitor) map[string]json.RawMessage {
+// root returns the repository's root.
+func root(t *testing.T) string {
 	t.Helper()
-	all := map[string]json.RawMessage{}
-	for id := range visitors {
-		var raw json.RawMessage
-		if err := get(c.url+"/v1/profiles/anonymous_id:"+url.PathEscape(id), &raw); err != nil {
-			t.Fatalf("%s: %v", id, err)
-		}
-		// Scores decay while the test runs.
-		var doc map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &doc); err != nil {
-			t.Fatal(err)
-		}
-		delete(doc, "scores")
-		stable, err := json.Marshal(doc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[id] = stable
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return all
+	return filepath.Dir(strings.TrimSpace(string(out)))
 }
 
 // compare compares the profiles with the independent reading.
-func compare(t *testing.T, visitors map[string]*visitor, all map[string]json.RawMessage) {
+func compare(t *testing.T, visitors map[string]*visitor, all Profiles) {
 	t.Helper()
 	counts := map[string]int{}
 	countries := map[string]int{}
 	for id, v := range visitors {
 		var p profileView
-		if err := json.Unmarshal(all[id], &p); err != nil {
+		if err := json.Unmarshal(all["anonymous_id:"+url.PathEscape(id)], &p); err != nil {
 			t.Fatal(err)
 		}
 		wrong := func(format string, args ...any) {

@@ -1,7 +1,8 @@
-package main
+package e2e
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,16 +11,17 @@ import (
 	"time"
 )
 
-// TestSDKs lets four SDKs, unchanged, send to the real binary, and looks at the
-// profiles. Their scripts are the beacon's; each sends one of each call.
-func TestSDKs(t *testing.T) {
+// SDKs lets four SDKs, unchanged, send, and looks at the profiles, which it
+// returns without times. Their scripts are the beacon's; each sends one of each
+// call. The target may have accepted events before.
+func SDKs(t *testing.T, x Target) Profiles {
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {
 			missing(t, program+" is missing, so that the SDKs are NOT tested: install Node.js 20 or later with npm")
 		}
 	}
 	scripts := t.TempDir()
-	if err := os.CopyFS(scripts, os.DirFS("../beacon/testdata/sdks")); err != nil {
+	if err := os.CopyFS(scripts, os.DirFS(filepath.Join(root(t), "functions", "beacon", "testdata", "sdks"))); err != nil {
 		t.Fatal(err)
 	}
 	install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--prefer-offline")
@@ -27,7 +29,11 @@ func TestSDKs(t *testing.T) {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
-	c := start(t, t.TempDir())
+	before, err := x.Settle(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, all := int(before.Accepted), Profiles{}
 	sdks, err := filepath.Glob(filepath.Join(scripts, "*-*.mjs"))
 	if err != nil || len(sdks) != 4 {
 		t.Fatalf("the scripts of four SDKs, found %v, %v", sdks, err)
@@ -37,12 +43,13 @@ func TestSDKs(t *testing.T) {
 		t.Run(sdk, func(t *testing.T) {
 			run := exec.CommandContext(t.Context(), "node", script)
 			run.Dir = scripts
-			run.Env = append(os.Environ(), "HITO_ENDPOINT="+c.url, "HITO_WRITE_KEY=demo")
+			run.Env = append(os.Environ(), "HITO_ENDPOINT="+x.URL, "HITO_WRITE_KEY="+x.WriteKey)
 			run.WaitDelay = 10 * time.Second
 			if out, err := run.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			if err := settle(c.url); err != nil {
+			accepted += 5
+			if _, err := x.Settle(accepted); err != nil {
 				t.Fatal(err)
 			}
 			var p struct {
@@ -56,7 +63,7 @@ func TestSDKs(t *testing.T) {
 				Metrics  map[string]any
 				Segments []string
 			}
-			if err := get(c.url+"/v1/profiles/user_id:"+sdk+"-user", &p); err != nil {
+			if err := x.Get("/v1/profiles/user_id:"+sdk+"-user", &p); err != nil {
 				t.Fatal(err)
 			}
 			if p.Events.Total != 5 || p.Events.ByName["Order Completed"] != 1 || p.Events.ByName["page"] != 1 {
@@ -75,9 +82,11 @@ func TestSDKs(t *testing.T) {
 			var before struct {
 				UserID string `json:"user_id"`
 			}
-			if err := get(c.url+"/v1/profiles/anonymous_id:"+sdk+"-anon", &before); err != nil || before.UserID != sdk+"-user" {
+			if err := x.Get("/v1/profiles/anonymous_id:"+sdk+"-anon", &before); err != nil || before.UserID != sdk+"-user" {
 				t.Errorf("%s-anon is %q, %v", sdk, before.UserID, err)
 			}
+			maps.Copy(all, x.Profiles(t, true, "user_id:"+sdk+"-user"))
 		})
 	}
+	return all
 }
