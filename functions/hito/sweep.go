@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hitolayer/hito/functions/score"
 	"github.com/hitolayer/hito/shared/profile"
 )
 
@@ -50,7 +51,7 @@ func (p *pipeline) sweepProject(ctx context.Context, name string, onPanic func(p
 	began := time.Now()
 	for page, err := range p.db.Store().Pages(ctx, name, sweepPage) {
 		if err == nil {
-			err = isolate(page, func(some []*profile.Fragment) error {
+			err = score.Isolate(page, func(some []*profile.Fragment) error {
 				return p.db.Atomically(ctx, func(ctx context.Context) error { return p.score.Reevaluate(ctx, some) })
 			}, onPanic)
 		}
@@ -63,31 +64,6 @@ func (p *pipeline) sweepProject(ctx context.Context, name string, onPanic func(p
 		began = time.Now()
 	}
 	return ctx.Err()
-}
-
-// isolate calls do with fragments; when it panics, with one half and then the
-// other, down to the fragment that cannot be handled, which it passes over.
-func isolate(fragments []*profile.Fragment, do func([]*profile.Fragment) error, onPanic func(profile.Key, any)) error {
-	cause, err := attempt(fragments, do)
-	switch {
-	case cause == nil:
-		return err
-	case len(fragments) <= 1:
-		for _, f := range fragments {
-			onPanic(f.Key, cause)
-		}
-		return nil
-	}
-	half := len(fragments) / 2
-	if err := isolate(fragments[:half], do, onPanic); err != nil {
-		return err
-	}
-	return isolate(fragments[half:], do, onPanic)
-}
-
-func attempt(fragments []*profile.Fragment, do func([]*profile.Fragment) error) (cause any, err error) {
-	defer func() { cause = recover() }()
-	return nil, do(fragments)
 }
 
 // pause waits; false when ctx ended first.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -86,35 +85,4 @@ func TestSweepDecidesWhatTimeAndRulesChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(map[string]int64{"fresh": 0, "old": 0, "users": 1})
-}
-
-// TestSweepGoesOnAfterAPanic: only who causes it is passed over.
-func TestSweepGoesOnAfterAPanic(t *testing.T) {
-	var page []*profile.Fragment
-	for i := range 1000 {
-		page = append(page, profile.NewFragment(profile.Key{Project: "shop", Visitor: fmt.Sprintf("a:%03d", i)}))
-	}
-	decided, passed, calls := map[string]int{}, map[string]any{}, 0
-	err := isolate(page, func(some []*profile.Fragment) error {
-		calls++
-		for _, f := range some {
-			if f.Key.Visitor == "a:000" || f.Key.Visitor == "a:777" {
-				panic("a bug")
-			}
-		}
-		for _, f := range some {
-			decided[f.Key.Visitor]++
-		}
-		return nil
-	}, func(key profile.Key, cause any) { passed[key.Visitor] = cause })
-	if err != nil || len(decided) != 998 || len(passed) != 2 || passed["a:000"] != "a bug" || passed["a:777"] != "a bug" {
-		t.Errorf("decided %d, passed over %v, %v", len(decided), passed, err)
-	}
-	if calls > 50 {
-		t.Errorf("%d calls to find two of 1000", calls)
-	}
-	// An error is no panic: it ends the page.
-	if err := isolate(page, func([]*profile.Fragment) error { return context.Canceled }, nil); err != context.Canceled {
-		t.Errorf("an error gives %v", err)
-	}
 }
