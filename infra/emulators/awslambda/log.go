@@ -1,0 +1,83 @@
+package awslambda
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// maxLogBytes bounds what a Log keeps: the oldest lines go.
+const maxLogBytes = 32 << 20
+
+// A Log keeps the lines that a function's sandboxes wrote to standard output
+// and standard error, which Lambda sends to CloudWatch Logs.
+type Log struct {
+	mu    sync.Mutex
+	lines []string
+	bytes int
+}
+
+// Lines returns the kept lines, oldest first.
+func (l *Log) Lines() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.lines)
+}
+
+// Contains tells whether a kept line contains text.
+func (l *Log) Contains(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.lines, func(line string) bool { return strings.Contains(line, text) })
+}
+
+// String returns the last lines, for a failed test's message.
+func (l *Log) String() string {
+	lines := l.Lines()
+	return strings.Join(lines[max(0, len(lines)-200):], "\n")
+}
+
+func (l *Log) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, line)
+	l.bytes += len(line)
+	if l.bytes <= maxLogBytes {
+		return
+	}
+	drop := 0
+	for ; l.bytes > maxLogBytes/2; drop++ {
+		l.bytes -= len(l.lines[drop])
+	}
+	l.lines = slices.Clone(l.lines[drop:])
+}
+
+// lineWriter cuts what one sandbox writes into lines, so that the lines of
+// several do not mix.
+type lineWriter struct {
+	line func(string)
+	rest []byte
+}
+
+// Write never fails.
+func (w *lineWriter) Write(p []byte) (int, error) {
+	n := len(p)
+	for {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			w.rest = append(w.rest, p...)
+			return n, nil
+		}
+		w.line(string(w.rest) + string(p[:i]))
+		w.rest, p = w.rest[:0], p[i+1:]
+	}
+}
+
+// flush adds what came after the last newline.
+func (w *lineWriter) flush() {
+	if len(w.rest) > 0 {
+		w.line(string(w.rest))
+		w.rest = nil
+	}
+}

@@ -1,0 +1,38 @@
+package awslambda
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+)
+
+// starter is one thread that starts all processes and never ends: PDEATHSIG
+// is sent when the thread that started a process ends, and Go's threads may.
+var starter = sync.OnceValue(func() chan<- func() {
+	work := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range work {
+			f()
+		}
+	}()
+	return work
+})
+
+// startProcess starts cmd in a process group of its own, which does not
+// outlive this process.
+func startProcess(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started := make(chan error, 1)
+	starter() <- func() { started <- cmd.Start() }
+	return <-started
+}
+
+// killProcess kills p, and what it started, with SIGKILL.
+func killProcess(p *os.Process) {
+	// The group first: when its leader is reaped the number may be another's.
+	_ = syscall.Kill(-p.Pid, syscall.SIGKILL)
+	_ = p.Kill()
+}

@@ -1,0 +1,39 @@
+"""What moto lacks so that Terraform's AWS provider applies a stack, and then plans no changes.
+
+Each module mends one service, and says of each change what goes wrong without it.
+"""
+
+import functools
+
+
+def instead(owner, name):
+    """Decorates what stands instead of owner.name, and gets the original as its first argument."""
+
+    def decorate(replacement):
+        original = getattr(owner, name)
+
+        @functools.wraps(original)
+        def method(*args, **kwargs):
+            return replacement(original, *args, **kwargs)
+
+        setattr(owner, name, method)
+        return replacement
+
+    return decorate
+
+
+def method(owner, name=None):
+    """Decorates a method that owner lacks."""
+
+    def decorate(function):
+        called = name or function.__name__
+        if not hasattr(owner, called):
+            setattr(owner, called, function)
+        return function
+
+    return decorate
+
+
+def state(backend, name):
+    """Returns a dict of the backend's own, which goes when the backend is reset."""
+    return backend.__dict__.setdefault("_hito_" + name, {})
