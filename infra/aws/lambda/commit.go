@@ -1,0 +1,94 @@
+package lambda
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hitolayer/hito/shared/ledger"
+	"github.com/hitolayer/hito/shared/stream/pack"
+)
+
+// take gives the items what was recorded of their records in the call. An event
+// has one outcome: of a record that is in quarantine, which books that, only the
+// acceptance is kept.
+func (b *batch) take() {
+	deltas := b.page.take()
+	if len(deltas) == 0 || b.s.Ledger == nil {
+		return
+	}
+	byID := make(map[string]int, len(b.records))
+	for i := range b.records {
+		byID[b.records[i].ID] = i
+	}
+	for _, d := range deltas {
+		i, ok := byID[d.Source]
+		if !ok { // of no record, or of none that it could come from
+			b.loose = append(b.loose, d.Whole())
+			continue
+		}
+		d = d.Whole()
+		if b.failed[i] != nil {
+			d.Counts = ledger.Counts{Accepted: d.Counts.Accepted}
+		}
+		it := &b.items[b.places[i].item]
+		it.deltas = append(it.deltas, d)
+	}
+}
+
+// commit books what was recorded of the items that are done, the first so many,
+// and what was recorded of no record.
+func (b *batch) commit(ctx context.Context, done int) error {
+	if b.s.Ledger == nil {
+		return nil
+	}
+	var bookings []ledger.Booking
+	if len(b.loose) > 0 {
+		bookings = append(bookings, ledger.Booking{Deltas: b.loose})
+	}
+	for i := range b.items[:done] {
+		it := &b.items[i]
+		if len(it.deltas) == 0 {
+			continue
+		}
+		if !b.final && ours(it.partition) {
+			bookings = append(bookings, ledger.Booking{Partition: string(it.partition), Sequence: string(it.sequence), Deltas: it.deltas})
+		} else if err := b.commitOnce(ctx, it); err != nil {
+			return err
+		}
+	}
+	if len(bookings) == 0 {
+		return nil
+	}
+	log := b.s.Group + "/" + b.shard
+	if err := b.s.Ledger.Commit(ctx, log, bookings); err != nil {
+		return fmt.Errorf("commit %d bookings of %s: %w", len(bookings), log, err)
+	}
+	return nil
+}
+
+// commitOnce books each of an item's records by its ID: for what has lost its
+// turn, or has a partition whose place is not kept.
+func (b *batch) commitOnce(ctx context.Context, it *item) error {
+	order := func(a, b ledger.Delta) int { return strings.Compare(a.Source, b.Source) }
+	slices.SortStableFunc(it.deltas, order)
+	for from := 0; from < len(it.deltas); {
+		to := from + 1
+		for to < len(it.deltas) && it.deltas[to].Source == it.deltas[from].Source {
+			to++
+		}
+		id := it.deltas[from].Source
+		if err := b.s.Ledger.CommitOnce(ctx, id, it.deltas[from:to]); err != nil {
+			return fmt.Errorf("commit record %s: %w", id, err)
+		}
+		from = to
+	}
+	return nil
+}
+
+// ours reports whether a partition key is the number of one of the pack's
+// partitions: a place is kept in each of these, and in no others.
+func ours(key []byte) bool {
+	return len(key) == 3 && isNumber(key) && int(key[0]-'0')*100+int(key[1]-'0')*10+int(key[2]-'0') < pack.Partitions
+}
