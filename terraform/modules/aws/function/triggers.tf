@@ -1,0 +1,91 @@
+# What calls the function: streams, queues, and HTTP.
+
+resource "aws_lambda_event_source_mapping" "stream" {
+  for_each = var.stream_triggers
+
+  function_name     = aws_lambda_alias.live.arn
+  event_source_arn  = each.value.consumer == null ? each.value.stream : each.value.consumer.arn
+  starting_position = each.value.start
+  enabled           = each.value.enabled
+  tags              = var.labels
+
+  batch_size                         = each.value.batch_size
+  maximum_batching_window_in_seconds = each.value.window_seconds
+  parallelization_factor             = each.value.parallelism
+
+  # What failed is named by its position, so that only that and what follows comes again; a batch that
+  # fails without an answer is halved until what breaks it is alone.
+  function_response_types        = ["ReportBatchItemFailures"]
+  bisect_batch_on_function_error = true
+
+  # No record holds up its shard for ever: after these bounds, where it stands goes to the failure queue.
+  maximum_retry_attempts        = each.value.retries
+  maximum_record_age_in_seconds = each.value.retry_seconds
+
+  destination_config {
+    on_failure {
+      destination_arn = each.value.failure_queue
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.this]
+}
+
+resource "aws_lambda_event_source_mapping" "queue" {
+  for_each = var.queue_triggers
+
+  function_name           = aws_lambda_alias.live.arn
+  event_source_arn        = each.value.queue
+  enabled                 = each.value.enabled
+  batch_size              = each.value.batch_size
+  function_response_types = ["ReportBatchItemFailures"]
+  tags                    = var.labels
+
+  maximum_batching_window_in_seconds = each.value.window_seconds
+
+  scaling_config {
+    maximum_concurrency = each.value.concurrency
+  }
+
+  depends_on = [aws_iam_role_policy.this]
+}
+
+# CORS is left to the function, which knows it per project: Lambda's own would answer in its place.
+resource "aws_lambda_function_url" "this" {
+  count = var.url == null ? 0 : 1
+
+  function_name      = aws_lambda_function.this.function_name
+  qualifier          = aws_lambda_alias.live.name
+  authorization_type = var.url.public ? "NONE" : "AWS_IAM"
+  invoke_mode        = "BUFFERED"
+}
+
+# A public URL needs two permissions since October 2025. The provider grants the first,
+# lambda:InvokeFunctionUrl, with the URL. The second, lambda:InvokeFunction, must be bound to calls that
+# come by the URL (without, any AWS account could invoke the function past it), and the provider's
+# aws_lambda_permission cannot say so before its version 6.28. CloudFormation can.
+# https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
+resource "aws_cloudformation_stack" "public" {
+  count = try(var.url.public, false) ? 1 : 0
+
+  name = "${var.name}-public-url"
+  tags = var.labels
+
+  template_body = jsonencode({
+    AWSTemplateFormatVersion = "2010-09-09"
+    Description              = "Lets everybody call ${var.name} by its URL, and by nothing else."
+    Resources = {
+      Permission = {
+        Type = "AWS::Lambda::Permission"
+        Properties = {
+          FunctionName          = aws_lambda_alias.live.arn
+          Action                = "lambda:InvokeFunction"
+          Principal             = "*"
+          InvokedViaFunctionUrl = true
+        }
+      }
+    }
+  })
+
+  depends_on = [aws_lambda_function_url.this]
+}
