@@ -150,15 +150,13 @@ func (f *Function) leave(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.inFlight--
-	if err != nil {
+	if e, ok := errors.AsType[*FunctionError](err); ok {
 		f.stats.Errors++
-		if e, ok := errors.AsType[*FunctionError](err); ok {
-			switch e.Type {
-			case TimedOut, InitTimeout:
-				f.stats.Timeouts++
-			case ExitError:
-				f.stats.Crashes++
-			}
+		switch e.Type {
+		case TimedOut, InitTimeout:
+			f.stats.Timeouts++
+		case ExitError:
+			f.stats.Crashes++
 		}
 	}
 	f.broadcast()
@@ -267,7 +265,7 @@ func (f *Function) release(s *sandbox) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.settling--
-	if settled && f.all[s] {
+	if settled && f.all[s] && !s.killed.Load() {
 		f.idle = append(f.idle, s)
 	}
 	f.broadcast()
@@ -310,7 +308,9 @@ func (f *Function) Kill(pick func(n int) int) bool {
 	}
 	slices.SortFunc(busy, func(a, b *sandbox) int { return a.cmd.Process.Pid - b.cmd.Process.Pid })
 	f.stats.Killed++
-	busy[pick(len(busy))].kill()
+	s := busy[pick(len(busy))]
+	f.idle = slices.DeleteFunc(f.idle, func(i *sandbox) bool { return i == s }) // it gets no more events while it dies
+	s.kill()
 	return true
 }
 

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -34,6 +35,7 @@ type sandbox struct {
 	next   chan *invocation // to the pending GET next
 	asked  chan struct{}    // one element: the runtime waits for an event
 	exited chan struct{}    // closed when the process is gone
+	killed atomic.Bool      // it will be gone soon
 
 	mu        sync.Mutex // guards what follows
 	current   *invocation
@@ -297,6 +299,7 @@ func (s *sandbox) settle() bool {
 
 // kill ends the process with SIGKILL.
 func (s *sandbox) kill() {
+	s.killed.Store(true)
 	select {
 	case <-s.exited:
 	default:
