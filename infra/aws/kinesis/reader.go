@@ -22,24 +22,6 @@ type ReaderAPI interface {
 	GetRecords(context.Context, *kinesis.GetRecordsInput, ...func(*kinesis.Options)) (*kinesis.GetRecordsOutput, error)
 }
 
-// LostError says that records of a range are no longer on their shard: they
-// were older than the stream keeps them.
-type LostError struct {
-	Stream, Shard string
-	// First and Last are the sequence numbers of the range that was asked for.
-	First, Last string
-	// Found is the first sequence number of the range that is still there: those
-	// from First up to it are lost. It is empty when all are.
-	Found string
-}
-
-func (e *LostError) Error() string {
-	if e.Found == "" {
-		return fmt.Sprintf("the stream keeps none of the records %s to %s of %s/%s any more", e.First, e.Last, e.Stream, e.Shard)
-	}
-	return fmt.Sprintf("the stream keeps the records %s to %s of %s/%s only from %s on", e.First, e.Last, e.Stream, e.Shard, e.Found)
-}
-
 // ErrTooMuch says that a range holds more than a Reader's MaxBytes.
 var ErrTooMuch = errors.New("more than may be held in memory")
 
@@ -71,7 +53,7 @@ var readerBackoff = retry.Backoff{Base: 250 * time.Millisecond, Most: 4 * time.S
 // Fetch returns every record of a shard from the sequence number first to last,
 // both included, in order. The stream is named by ARN, or by name. Throttling and
 // failures on the way are tried again until ctx ends. An error that is a
-// *LostError comes with the records that are still there, ErrTooMuch with none.
+// *shard.LostError comes with the records that are still there, ErrTooMuch with none.
 func (r *Reader) Fetch(ctx context.Context, stream, shardID, first, last string) ([]shard.Record, error) {
 	f := fetch{Reader: r, backoff: r.backoff, stream: stream, shard: shardID, first: first, last: last, page: firstPage}
 	if f.backoff.Base == 0 {
@@ -94,7 +76,7 @@ type fetch struct {
 	page     int32
 	got      []shard.Record
 	bytes    int
-	lost     *LostError
+	lost     *shard.LostError
 }
 
 func (f *fetch) run(ctx context.Context) ([]shard.Record, error) {
@@ -222,7 +204,7 @@ func (f *fetch) take(records []types.Record) (done bool, err error) {
 // lose notes that the range begins with what is no longer there, found being
 // the first that is.
 func (f *fetch) lose(found string) {
-	f.lost = &LostError{Stream: f.stream, Shard: f.shard, First: f.first, Last: f.last}
+	f.lost = &shard.LostError{Stream: f.stream, Shard: f.shard, First: f.first, Last: f.last}
 	if shard.Compare(found, f.last) <= 0 {
 		f.lost.Found = found
 	}
