@@ -18,7 +18,7 @@ const (
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
 const writeUnit = 1024
 
-// maxValue bounds what unpack makes of a packed value.
+// maxValue bounds what decodeValue makes of a packed value.
 const maxValue = 1 << 30
 
 // Both are safe for concurrent use by EncodeAll and DecodeAll. They are made
@@ -33,9 +33,9 @@ var (
 	})
 )
 
-// pack returns value packed for an item that has other bytes besides: compressed
+// encodeValue returns value packed for an item that has other bytes besides: compressed
 // when that saves write units.
-func pack(value []byte, other int) ([]byte, error) {
+func encodeValue(value []byte, other int) ([]byte, error) {
 	if len(value)+1+other > writeUnit {
 		e, err := encoder()
 		if err != nil {
@@ -52,8 +52,8 @@ func pack(value []byte, other int) ([]byte, error) {
 // units returns what a write of so many bytes is billed.
 func units(bytes int) int { return (bytes + writeUnit - 1) / writeUnit }
 
-// unpack is pack's inverse. The result may share memory with packed.
-func unpack(packed []byte) ([]byte, error) {
+// decodeValue is encodeValue's inverse. The result may share memory with packed.
+func decodeValue(packed []byte) ([]byte, error) {
 	if len(packed) == 0 {
 		return nil, errors.New("dynamodb: an empty value is not packed")
 	}

@@ -73,7 +73,7 @@ func (s *Store) save(ctx context.Context, t *table, f *profile.Fragment, state [
 		w.ttl = t.now().Add(s.Keep).Unix()
 	}
 	var err error
-	if w.packed, err = pack(state, w.overhead()); err != nil {
+	if w.packed, err = encodeValue(state, w.overhead()); err != nil {
 		return false, err
 	}
 	if len(w.packed) <= maxInline {

@@ -63,7 +63,7 @@ func (h *head) fragment(k profile.Key) (*profile.Fragment, error) {
 	if h.version == 0 {
 		return profile.NewFragment(k), nil
 	}
-	state, err := unpack(h.packed)
+	state, err := decodeValue(h.packed)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func emptyState() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pack(state, 0)
+	return encodeValue(state, 0)
 }
 
 // appendNames and cutNames are how an item keeps what its key cannot.
