@@ -1,0 +1,167 @@
+# Every alarm, by name. What is missing is judged case by case:
+#   notBreaching  no data means nothing happened: Lambda, DynamoDB, Kinesis and our own metrics come with traffic only
+#   ignore        no data means nothing new is known: a reader that stopped does not tell its lag any more
+
+locals {
+  lambda   = { for key, f in var.functions : key => { namespace = "AWS/Lambda", dimensions = { FunctionName = f.name } } }
+  own      = { for key in ["beacon", "enrich", "score", "profile"] : key => { namespace = var.namespace, dimensions = { function = key } } }
+  consumes = { for key, f in var.functions : key => f if f.stream != null }
+  burns    = { for key, b in var.slo.burns : key => b if contains(keys(var.functions), "score") }
+
+  function_alarms = merge(
+    { for key, f in var.functions : "${key}-errors" => {
+      runbook    = "function-errors", severity = "ticket", missing = "notBreaching"
+      says       = "${f.name} fails, is killed or runs out of time: more than 1 % of its invocations, in 3 of 5 minutes."
+      metrics    = { errors = merge(local.lambda[key], { name = "Errors", statistic = "Sum" }), calls = merge(local.lambda[key], { name = "Invocations", statistic = "Sum" }) }
+      expression = "100 * errors / calls"
+      threshold  = 1, period = 60, periods = 5, breaching = 3
+    } },
+    { for key, f in var.functions : "${key}-throttles" => {
+      runbook   = "function-throttles", severity = "ticket", missing = "notBreaching"
+      says      = "${f.name} is refused concurrency, in 3 of 5 minutes."
+      metrics   = { m = merge(local.lambda[key], { name = "Throttles", statistic = "Sum" }) }
+      threshold = 0, period = 60, periods = 5, breaching = 3
+    } },
+    { for key, f in var.functions : "${key}-duration" => {
+      runbook   = "function-duration", severity = "ticket", missing = "notBreaching"
+      says      = "${f.name} takes more than ${var.thresholds.duration_percent} % of its ${f.timeout_seconds} s, in 3 of 5 minutes."
+      metrics   = { m = merge(local.lambda[key], { name = "Duration", statistic = "Maximum" }) }
+      threshold = f.timeout_seconds * 10 * var.thresholds.duration_percent, period = 60, periods = 5, breaching = 3
+    } },
+    { for key, f in var.functions : "${key}-errors-logged" => {
+      runbook   = "errors-logged", severity = "ticket", missing = "notBreaching"
+      says      = "${f.name} logs errors, in 3 of 5 minutes."
+      metrics   = { m = { namespace = var.namespace, name = "errors_logged_${key}", dimensions = null, statistic = "Sum" } }
+      threshold = 0, period = 60, periods = 5, breaching = 3
+    } },
+    { for key, f in local.consumes : "${key}-iterator-age" => {
+      # A reader that stopped tells nothing any more, and has not caught up by that.
+      runbook   = "iterator-age", severity = "page", missing = "ignore"
+      says      = "${f.name} is more than ${var.thresholds.iterator_age_seconds} s behind its stream, for 5 minutes."
+      metrics   = { m = merge(local.lambda[key], { name = "IteratorAge", statistic = "Maximum" }) }
+      threshold = var.thresholds.iterator_age_seconds * 1000, period = 60, periods = 5
+    } },
+    { for key, f in local.consumes : "${key}-stalled" => {
+      runbook = "stalled", severity = "page", missing = "notBreaching"
+      says    = "Records arrive on ${f.stream}, and ${f.name} is not invoked, for 5 minutes."
+      metrics = {
+        arrived = { namespace = "AWS/Kinesis", name = "IncomingRecords", dimensions = { StreamName = f.stream }, statistic = "Sum" }
+        calls   = merge(local.lambda[key], { name = "Invocations", statistic = "Sum" })
+      }
+      expression = "IF(FILL(arrived, 0) > 0 AND FILL(calls, 0) == 0, 1, 0)"
+      threshold  = 0, period = 60, periods = 5
+    } },
+  )
+
+  # One in a handful is no rate: both rates wait for five.
+  beacon_5xx = {
+    url = {
+      failed   = { namespace = "AWS/Lambda", name = "Url5xxCount", dimensions = { FunctionName = try(var.functions.beacon.name, "") }, statistic = "Sum" }
+      requests = { namespace = "AWS/Lambda", name = "UrlRequestCount", dimensions = { FunctionName = try(var.functions.beacon.name, "") }, statistic = "Sum" }
+    }
+    api = {
+      failed   = { namespace = "AWS/ApiGateway", name = "5xx", dimensions = { ApiId = var.api }, statistic = "Sum" }
+      requests = { namespace = "AWS/ApiGateway", name = "Count", dimensions = { ApiId = var.api }, statistic = "Sum" }
+    }
+  }[var.api == null ? "url" : "api"]
+
+  beacon_alarms = { for key, alarm in {
+    "beacon-5xx" = {
+      runbook    = "beacon-5xx", severity = "page", missing = "notBreaching"
+      says       = "More than ${var.thresholds.beacon_5xx_percent} % of the beacons are answered 5xx, in 3 of 5 minutes."
+      metrics    = local.beacon_5xx
+      expression = "IF(failed >= 5, 100 * failed / requests, 0)"
+      threshold  = var.thresholds.beacon_5xx_percent, period = 60, periods = 5, breaching = 3
+    }
+    "beacon-refused" = {
+      runbook    = "beacon-refused", severity = "ticket", missing = "notBreaching"
+      says       = "Of more than ${var.thresholds.refused_percent} % of the requests nothing was accepted, for 15 minutes."
+      metrics    = { for id, name in { refused = "requests_refused", requests = "requests" } : id => merge(local.own.beacon, { name = name, statistic = "Sum" }) }
+      expression = "IF(refused >= 5, 100 * refused / requests, 0)"
+      threshold  = var.thresholds.refused_percent, period = 300, periods = 3
+    }
+    "quarantine" = {
+      runbook    = "quarantine", severity = "ticket", missing = "notBreaching"
+      says       = "More than ${var.thresholds.quarantine_percent} % of the events go to quarantine, for 15 minutes."
+      metrics    = { for id, name in { unfit = "events_quarantined", events = "events_received" } : id => merge(local.own.beacon, { name = name, statistic = "Sum" }) }
+      expression = "IF(unfit >= 5, 100 * unfit / (events + unfit), 0)"
+      threshold  = var.thresholds.quarantine_percent, period = 300, periods = 3
+    }
+  } : key => alarm if contains(keys(var.functions), "beacon") }
+
+  score_alarms = merge(
+    { for key in setintersection(["score"], keys(var.functions)) : "score-window-evictions" => {
+      runbook   = "window-evictions", severity = "ticket", missing = "notBreaching"
+      says      = "Message ids leave the dedupe window before their time: a repeat could be counted again."
+      metrics   = { m = merge(local.own.score, { name = "window_evictions", statistic = "Sum" }) }
+      threshold = 0, period = 300, periods = 3
+    } },
+    # A percentile rank is the share of batches within the time promised; the rest burns the budget.
+    { for pair in setproduct(keys(local.burns), ["long", "short"]) : "latency-burn-${pair[0]}-${pair[1]}" => {
+      runbook   = "latency-burn", severity = local.burns[pair[0]].severity, missing = "notBreaching", silent = true, below = true
+      says      = "Fewer than ${format("%.4g", 100 - local.burns[pair[0]].rate * (100 - var.slo.percent))} % of the batches are scored within ${var.slo.milliseconds} ms, over ${ { long = local.burns[pair[0]].long, short = local.burns[pair[0]].short }[pair[1]] / 60} minutes."
+      metrics   = { m = merge(local.own.score, { name = "latency", statistic = "PR(:${var.slo.milliseconds})" }) }
+      threshold = 100 - local.burns[pair[0]].rate * (100 - var.slo.percent), period = { long = local.burns[pair[0]].long, short = local.burns[pair[0]].short }[pair[1]], periods = 1
+    } },
+  )
+
+  queue_alarms = merge(
+    { for key, q in var.queues : "${key}-dead-letters" => {
+      # SQS tells nothing of a queue that nobody touched for six hours, which has messages in it never.
+      runbook   = "dead-letters", severity = "ticket", missing = "notBreaching"
+      says      = "Messages of ${q.name} were given up: they are in ${q.dead_letter_name}, for 14 days."
+      metrics   = { m = { namespace = "AWS/SQS", name = "ApproximateNumberOfMessagesVisible", dimensions = { QueueName = q.dead_letter_name }, statistic = "Maximum" } }
+      threshold = 0, period = 60, periods = 1
+    } },
+    { for key, q in var.queues : "${key}-age" => {
+      runbook   = "queue-age", severity = "ticket", missing = "notBreaching"
+      says      = "The oldest message of ${q.name} waits for more than ${var.thresholds.queue_age_seconds} s."
+      metrics   = { m = { namespace = "AWS/SQS", name = "ApproximateAgeOfOldestMessage", dimensions = { QueueName = q.name }, statistic = "Maximum" } }
+      threshold = var.thresholds.queue_age_seconds, period = 60, periods = 5, breaching = 5
+    } },
+  )
+
+  stream_alarms = { for key, name in var.streams : "${key}-write-throttles" => {
+    runbook   = "stream-write-throttles", severity = "ticket", missing = "notBreaching"
+    says      = "${name} refuses records for lack of throughput, in 3 of 5 minutes."
+    metrics   = { m = { namespace = "AWS/Kinesis", name = "WriteProvisionedThroughputExceeded", dimensions = { StreamName = name }, statistic = "Sum" } }
+    threshold = 0, period = 60, periods = 5, breaching = 3
+  } }
+
+  table_alarms = merge(
+    { for key, t in var.tables : "${key}-throttles" => {
+      runbook = "table-throttles", severity = "ticket", missing = "notBreaching"
+      says    = "${t.name} refuses requests for lack of throughput, in 3 of 5 minutes."
+      metrics = merge(
+        { for id, name in { r = "ReadThrottleEvents", w = "WriteThrottleEvents" } : id => { namespace = "AWS/DynamoDB", name = name, dimensions = { TableName = t.name }, statistic = "Sum" } },
+        # An index that cannot keep up holds back the table's writes.
+        merge([for i, index in sort(tolist(t.indexes)) : { for id, name in { r = "ReadThrottleEvents", w = "WriteThrottleEvents" } : "${id}${i}" => {
+          namespace                                                            = "AWS/DynamoDB", name = name, dimensions = { TableName = t.name, GlobalSecondaryIndexName = index }, statistic = "Sum"
+        } }]...),
+      )
+      expression = "SUM(METRICS())"
+      threshold  = 0, period = 60, periods = 5, breaching = 3
+    } },
+    { for key, t in var.tables : "${key}-system-errors" => {
+      runbook = "table-system-errors", severity = "ticket", missing = "notBreaching"
+      says    = "DynamoDB answers 500 to requests on ${t.name}, in 3 of 5 minutes."
+      metrics = { for op in ["BatchGetItem", "GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"] : lower(op) => {
+        namespace = "AWS/DynamoDB", name = "SystemErrors", dimensions = { TableName = t.name, Operation = op }, statistic = "Sum"
+      } }
+      expression = "SUM(METRICS())"
+      threshold  = 0, period = 60, periods = 5, breaching = 3
+    } },
+  )
+
+  archive_alarms = { for key, name in var.archives : "${key}-archive-age" => {
+    runbook   = "archive-age", severity = "ticket", missing = "notBreaching"
+    says      = "The oldest record that ${name} has not delivered is more than ${var.thresholds.archive_age_seconds} s old."
+    metrics   = { m = { namespace = "AWS/Firehose", name = "DeliveryToS3.DataFreshness", dimensions = { DeliveryStreamName = name }, statistic = "Maximum" } }
+    threshold = var.thresholds.archive_age_seconds, period = 300, periods = 3
+  } }
+
+  alarms = merge(
+    local.function_alarms, local.beacon_alarms, local.score_alarms, local.queue_alarms,
+    local.stream_alarms, local.table_alarms, local.archive_alarms,
+  )
+}
