@@ -1,0 +1,405 @@
+package lambda
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hitolayer/hito/infra/aws/kinesis/shard"
+	"github.com/hitolayer/hito/shared/ledger"
+	"github.com/hitolayer/hito/shared/quarantine"
+	"github.com/hitolayer/hito/shared/stream"
+	"github.com/hitolayer/hito/shared/stream/pack"
+	"github.com/hitolayer/hito/shared/stream/streamtest"
+)
+
+const testARN = "arn:aws:kinesis:us-east-2:123456789012:stream/raw"
+
+// kinesisEvent is the event that delivers records of a shard.
+func kinesisEvent(t testing.TB, shardID string, records []shard.Record) []byte {
+	t.Helper()
+	type kinesis struct {
+		Version   string          `json:"kinesisSchemaVersion"`
+		Partition string          `json:"partitionKey"`
+		Sequence  string          `json:"sequenceNumber"`
+		Data      []byte          `json:"data"`
+		Arrived   json.RawMessage `json:"approximateArrivalTimestamp"`
+	}
+	type member struct {
+		Kinesis  kinesis `json:"kinesis"`
+		Source   string  `json:"eventSource"`
+		Version  string  `json:"eventVersion"`
+		ID       string  `json:"eventID"`
+		Name     string  `json:"eventName"`
+		Identity string  `json:"invokeIdentityArn"`
+		Region   string  `json:"awsRegion"`
+		ARN      string  `json:"eventSourceARN"`
+	}
+	event := struct{ Records []member }{}
+	for _, r := range records {
+		event.Records = append(event.Records, member{
+			kinesis{"1.0", r.PartitionKey, r.Sequence, r.Data, json.RawMessage(fmt.Sprintf("%d.%03d", r.Arrived.Unix(), r.Arrived.UnixMilli()%1000))},
+			"aws:kinesis", "1.0", shardID + ":" + r.Sequence, "aws:kinesis:record",
+			"arn:aws:iam::123456789012:role/lambda-role", "us-east-2", testARN,
+		})
+	}
+	return encode(t, event)
+}
+
+// sqsEvent is the event that delivers one message.
+func sqsEvent(t testing.TB, id, body string, receives int) []byte {
+	t.Helper()
+	return encode(t, map[string]any{"Records": []any{map[string]any{
+		"messageId": id, "receiptHandle": "AQEB", "body": body,
+		"attributes":        map[string]string{"ApproximateReceiveCount": strconv.Itoa(receives), "SenderId": "x"},
+		"messageAttributes": map[string]any{}, "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-2:123456789012:q", "awsRegion": "us-east-2",
+	}}})
+}
+
+// discardedBody is what goes to the on-failure queue.
+func discardedBody(t testing.TB, shardID, condition string, attempts int, records []shard.Record) string {
+	t.Helper()
+	return string(encode(t, map[string]any{
+		"requestContext":  map[string]any{"requestId": "r", "functionArn": "arn:aws:lambda:us-east-2:123456789012:function:f", "condition": condition, "approximateInvokeCount": attempts},
+		"responseContext": map[string]any{"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+		"version":         "1.0", "timestamp": "2019-11-14T00:38:06.021Z",
+		"KinesisBatchInfo": map[string]any{
+			"shardId": shardID, "startSequenceNumber": records[0].Sequence, "endSequenceNumber": records[len(records)-1].Sequence,
+			"approximateArrivalOfFirstRecord": "2019-11-14T00:38:04.835Z", "approximateArrivalOfLastRecord": "2019-11-14T00:38:05.580Z",
+			"batchSize": len(records), "streamArn": testARN,
+		},
+	}))
+}
+
+func encode(t testing.TB, v any) []byte {
+	t.Helper()
+	out, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// reported returns what a partial batch response names.
+func reported(t testing.TB, out []byte) []string {
+	t.Helper()
+	var a struct {
+		BatchItemFailures []struct{ ItemIdentifier string }
+	}
+	d := json.NewDecoder(bytes.NewReader(out))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&a); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	ids := []string{}
+	for _, f := range a.BatchItemFailures {
+		ids = append(ids, f.ItemIdentifier)
+	}
+	return ids
+}
+
+func packed(t testing.TB, records ...stream.Record) []byte {
+	t.Helper()
+	data, err := pack.Append(nil, records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// sequence returns the n-th sequence number: now and then one digit longer than
+// the one before, so that numbers do not sort as text.
+func sequence(n int) string {
+	return "4959033827149025660855969253836157109592157598913658" + strconv.Itoa(n+5)
+}
+
+// shelf is a quarantine in memory.
+type shelf struct {
+	mu      sync.Mutex
+	entries []quarantine.Entry
+	fail    func() error
+}
+
+func (s *shelf) Put(_ context.Context, entries []quarantine.Entry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail != nil {
+		if err := s.fail(); err != nil {
+			return err
+		}
+	}
+	for _, e := range entries {
+		if !slices.ContainsFunc(s.entries, func(had quarantine.Entry) bool { return had.ID == e.ID }) {
+			e.Body = bytes.Clone(e.Body)
+			s.entries = append(s.entries, e)
+		}
+	}
+	return nil
+}
+
+func (s *shelf) all() []quarantine.Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.entries)
+}
+
+// books is a ledger in memory, as its contract says.
+type books struct {
+	mu     sync.Mutex
+	at     map[string]string
+	once   map[string]bool
+	counts map[string]ledger.Counts // by source
+	people int64
+	fail   func() error // nil: never; before any effect
+}
+
+func newBooks() *books {
+	return &books{at: map[string]string{}, once: map[string]bool{}, counts: map[string]ledger.Counts{}}
+}
+
+func (l *books) add(deltas []ledger.Delta) {
+	for _, d := range deltas {
+		if d.Again != (ledger.Counts{}) {
+			panic("a delta that is not whole")
+		}
+		l.people += d.People
+		if d.Source != "" {
+			l.counts[d.Source] = l.counts[d.Source].Plus(d.Counts)
+		}
+	}
+}
+
+func (l *books) Commit(_ context.Context, log string, bookings []ledger.Booking) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail != nil {
+		if err := l.fail(); err != nil {
+			return err
+		}
+	}
+	at := map[string]string{}
+	for _, b := range bookings {
+		key := log + " " + b.Partition
+		if b.Partition != "" && compare([]byte(b.Sequence), []byte(l.at[key])) <= 0 {
+			continue
+		}
+		l.add(b.Deltas)
+		if b.Partition != "" && compare([]byte(b.Sequence), []byte(at[key])) > 0 {
+			at[key] = b.Sequence
+		}
+	}
+	for key, seq := range at {
+		l.at[key] = seq
+	}
+	return nil
+}
+
+func (l *books) CommitOnce(_ context.Context, id string, deltas []ledger.Delta) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail != nil {
+		if err := l.fail(); err != nil {
+			return err
+		}
+	}
+	if !l.once[id] {
+		l.once[id] = true
+		l.add(deltas)
+	}
+	return nil
+}
+
+// mapping plays Kinesis and Lambda's event source mapping: shards in memory,
+// retries from the position reported, and after bounded attempts the on-failure
+// queue, which is bounded too.
+type mapping struct {
+	t       *testing.T
+	stream  *Stream
+	shelf   *shelf
+	shards  []*shardLog
+	batch   int
+	retries int
+	bisect  bool
+	// lose reports whether an answer is lost, after its effects.
+	lose func() bool
+	dead []string
+}
+
+type shardLog struct {
+	id      string
+	mu      sync.Mutex
+	records []shard.Record
+	more    chan struct{} // a token when there may be more
+}
+
+func newMapping(t *testing.T, shards int) *mapping {
+	m := &mapping{t: t, shelf: &shelf{}, batch: 50, retries: 3}
+	for i := range shards {
+		m.shards = append(m.shards, &shardLog{id: fmt.Sprintf("shardId-%012d", i), more: make(chan struct{}, 1)})
+	}
+	m.stream = &Stream{Group: "score", Stage: quarantine.Score, Quarantine: m.shelf, Records: m, Log: quiet}
+	return m
+}
+
+// Publish puts a pack for each partition.
+func (m *mapping) Publish(ctx context.Context, records []stream.Record) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	parts := map[int][]stream.Record{}
+	for _, r := range records {
+		p := pack.Partition(r.Project, r.Key)
+		parts[p] = append(parts[p], r)
+	}
+	for p, rs := range parts {
+		data, err := pack.Append(nil, rs)
+		if err != nil {
+			return err
+		}
+		m.put(p%len(m.shards), fmt.Sprintf("%03d", p), data)
+	}
+	return nil
+}
+
+func (m *mapping) put(n int, partition string, data []byte) {
+	s := m.shards[n]
+	s.mu.Lock()
+	s.records = append(s.records, shard.Record{PartitionKey: partition, Sequence: sequence(len(s.records)), Data: data, Arrived: time.UnixMilli(1_700_000_000_123)})
+	s.mu.Unlock()
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
+}
+
+func (m *mapping) Fetch(_ context.Context, arn, shardID, first, last string) ([]shard.Record, error) {
+	if arn != testARN {
+		return nil, fmt.Errorf("no stream %s", arn)
+	}
+	var out []shard.Record
+	for _, s := range m.shards {
+		if s.id != shardID {
+			continue
+		}
+		s.mu.Lock()
+		for _, r := range s.records {
+			if compare([]byte(r.Sequence), []byte(first)) >= 0 && compare([]byte(r.Sequence), []byte(last)) <= 0 {
+				out = append(out, r)
+			}
+		}
+		s.mu.Unlock()
+	}
+	return out, nil
+}
+
+func (m *mapping) Quarantined(*testing.T) []quarantine.Entry { return m.shelf.all() }
+
+func (m *mapping) Consume(t *testing.T, h stream.Handler) {
+	m.stream.Handler = h
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	for _, s := range m.shards {
+		wg.Go(func() {
+			for at := 0; ctx.Err() == nil; {
+				s.mu.Lock()
+				records := slices.Clone(s.records[at:min(len(s.records), at+m.batch)])
+				s.mu.Unlock()
+				if at += len(records); len(records) > 0 {
+					m.deliver(ctx, s.id, records)
+					continue
+				}
+				select {
+				case <-s.more:
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	t.Cleanup(func() { cancel(); wg.Wait() })
+}
+
+// invoke calls the function; its error is the function's, or a lost answer.
+func (m *mapping) invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	out, err := m.stream.Invoke(ctx, payload)
+	for i := range payload {
+		payload[i] = 'X' // the memory is the next payload's
+	}
+	if err == nil && m.lose != nil && m.lose() {
+		return nil, errors.New("the answer is lost")
+	}
+	return out, err
+}
+
+func (m *mapping) deliver(ctx context.Context, shardID string, records []shard.Record) {
+	for tries := 0; len(records) > 0 && ctx.Err() == nil; {
+		out, err := m.invoke(ctx, kinesisEvent(m.t, shardID, records))
+		failed := 0
+		if err == nil {
+			ids := reported(m.t, out)
+			if len(ids) == 0 {
+				return
+			}
+			failed = slices.IndexFunc(records, func(r shard.Record) bool { return r.Sequence == ids[0] })
+			if failed < 0 || len(ids) > 1 {
+				m.t.Errorf("reported %q", ids)
+				return
+			}
+		} else if m.lose == nil {
+			m.t.Errorf("Invoke: %v", err)
+			return
+		}
+		if failed > 0 { // what is before is done; the rest is a batch of its own
+			records, tries = records[failed:], 0
+			continue
+		}
+		if err == nil {
+			tries++
+		}
+		if tries > m.retries {
+			m.discard(ctx, shardID, tries, records)
+			return
+		}
+		if m.bisect && len(records) > 1 {
+			m.deliver(ctx, shardID, records[:len(records)/2])
+			records, tries = records[len(records)/2:], 0
+		}
+	}
+}
+
+func (m *mapping) discard(ctx context.Context, shardID string, tries int, records []shard.Record) {
+	body := discardedBody(m.t, shardID, "RetryAttemptsExhausted", tries, records)
+	for receives := 1; receives <= 20; receives++ {
+		out, err := m.invoke(ctx, sqsEvent(m.t, "message", body, receives))
+		if err == nil && len(reported(m.t, out)) == 0 || ctx.Err() != nil {
+			return
+		}
+	}
+	m.dead = append(m.dead, body)
+}
+
+func TestConformance(t *testing.T) {
+	for name, change := range map[string]func(*mapping){
+		"Plain":       func(*mapping) {},
+		"Bisecting":   func(m *mapping) { m.bisect = true },
+		"SmallCalls":  func(m *mapping) { m.stream.MaxRecords = 3 },
+		"TinyBatches": func(m *mapping) { m.batch = 1 },
+		"WithLedger":  func(m *mapping) { m.stream.Ledger = newBooks() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			streamtest.Run(t, func(t *testing.T) streamtest.Stream {
+				m := newMapping(t, 2)
+				change(m)
+				return m
+			}, streamtest.Features{KeyAffinity: true, Bisects: true, MaxAttempts: 16, MaxRecordBytes: 1 << 20})
+		})
+	}
+}
