@@ -53,7 +53,9 @@ var readerBackoff = retry.Backoff{Base: 250 * time.Millisecond, Most: 4 * time.S
 // Fetch returns every record of a shard from the sequence number first to last,
 // both included, in order. The stream is named by ARN, or by name. Throttling and
 // failures on the way are tried again until ctx ends. An error that is a
-// *shard.LostError comes with the records that are still there, ErrTooMuch with none.
+// *shard.LostError comes with the records that are still there, others with none:
+// ErrTooMuch, and what Kinesis says of a shard that it dropped after a reshard,
+// which is the same as of a stream that never was (ResourceNotFoundException).
 func (r *Reader) Fetch(ctx context.Context, stream, shardID, first, last string) ([]shard.Record, error) {
 	f := fetch{Reader: r, backoff: r.backoff, stream: stream, shard: shardID, first: first, last: last, page: firstPage}
 	if f.backoff.Base == 0 {
@@ -87,7 +89,7 @@ func (f *fetch) run(ctx context.Context) ([]shard.Record, error) {
 	for {
 		if f.iterator == nil {
 			if err := f.position(ctx); err != nil {
-				return f.gone(err)
+				return nil, err
 			}
 		}
 		out, err := f.read(ctx)
@@ -99,7 +101,7 @@ func (f *fetch) run(ctx context.Context) ([]shard.Record, error) {
 			continue
 		}
 		if err != nil {
-			return f.gone(err)
+			return nil, err
 		}
 		done, err := f.take(out.Records)
 		if err != nil {
@@ -122,7 +124,7 @@ func (f *fetch) run(ctx context.Context) ([]shard.Record, error) {
 			}
 			if len(f.got) == 0 {
 				if done, err := f.horizon(ctx); err != nil {
-					return f.gone(err)
+					return nil, err
 				} else if done {
 					return f.end()
 				}
@@ -245,14 +247,4 @@ func (f *fetch) horizon(ctx context.Context) (done bool, err error) {
 	}
 	f.iterator = out.NextShardIterator
 	return f.take(out.Records)
-}
-
-// gone tells a shard that was dropped, with all it had, from other errors: the
-// code is the same as for a stream that is not there, so that its text decides.
-func (f *fetch) gone(err error) ([]shard.Record, error) {
-	if missing, ok := errors.AsType[*types.ResourceNotFoundException](err); ok && strings.Contains(missing.ErrorMessage(), f.shard) && len(f.got) == 0 {
-		f.lose(f.last + "0")
-		return f.end()
-	}
-	return nil, err
 }

@@ -189,7 +189,6 @@ func TestFetchSaysWhatIsLost(t *testing.T) {
 		"All":       {aShard{records: 100, trimmed: 60}, 3, 40, -1},
 		"Empty":     {aShard{records: 60, trimmed: 60}, 3, 40, -1},
 		"Closed":    {aShard{records: 60, trimmed: 60, closed: true}, 3, 40, -1},
-		"ShardGone": {aShard{gone: true}, 3, 40, -1},
 		"Stuck":     {aShard{records: 100, trimmed: 20, stuck: true}, 3, 40, 20},
 		"StuckAll":  {aShard{records: 100, trimmed: 60, stuck: true}, 3, 40, -1},
 		"StuckTail": {aShard{records: 21, trimmed: 20, stuck: true, closed: true}, 3, 20, 20},
@@ -235,6 +234,7 @@ func TestFetchFails(t *testing.T) {
 		"TooMuch":      {aShard{records: 500, size: 200}, ErrTooMuch},
 		"EndsBefore":   {aShard{records: 30}, nil},
 		"ClosedBefore": {aShard{records: 30, closed: true}, nil},
+		"ShardGone":    {aShard{gone: true}, nil}, // or was never there
 		"AlwaysExpired": {aShard{records: 50, fail: func(call string, _ int) error {
 			return map[string]error{"records": &types.ExpiredIteratorException{}}[call]
 		}}, nil},
