@@ -26,24 +26,25 @@ locals {
       actions   = ["s3:GetObject"]
       resources = ["${module.projects.arn}/projects/*"]
     }
-    # Else S3 answers "forbidden" instead of "not found" for what is not there.
-    TellWhatIsMissing = {
-      actions   = ["s3:ListBucket"]
-      resources = [module.projects.arn]
+  }
+
+  # An entry of the quarantine is written with the ledger's totals, in one transaction: of each of its
+  # writes AWS asks for the right to do it alone. Keys begin with what an item is: f/ a fragment, l/ the
+  # ledger, q/ the quarantine.
+  write_books = {
+    WriteBooks = {
+      actions    = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
+      resources  = [module.table.arn]
+      conditions = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["l/*", "q/*"] } }
     }
   }
 
-  # An entry of the quarantine is written with the ledger's totals, in one transaction. Keys begin with
-  # what the item is: f/ a fragment, l/ the ledger, q/ the quarantine.
-  write_books = {
-    WriteBooks = {
-      actions   = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
-      resources = [module.table.arn]
-      conditions = {
-        "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["l/*", "q/*"] }
-        # Without this the condition before would also hold for a request that names no key.
-        Null = { "dynamodb:LeadingKeys" = ["false"] }
-      }
+  # Up to where a shard's records are booked.
+  read_books = {
+    ReadBooks = {
+      actions    = ["dynamodb:BatchGetItem"]
+      resources  = [module.table.arn]
+      conditions = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["l/*"] } }
     }
   }
 }
@@ -108,11 +109,10 @@ module "enrich" {
     HITO_ENRICHED_STREAM = module.enriched.name
     HITO_LOG             = "json"
     HITO_PROJECTS_BUCKET = module.projects.name
-    HITO_RAW_STREAM      = module.raw.name
     HITO_TABLE           = module.table.name
   }
 
-  permissions = merge(local.read_projects, local.write_books, {
+  permissions = merge(local.read_projects, local.read_books, local.write_books, {
     PublishEnriched = {
       actions   = ["kinesis:PutRecords"]
       resources = [module.enriched.arn]
@@ -163,24 +163,21 @@ module "score" {
 
   environment = {
     HITO_ACTIONS_STREAM  = module.actions.url
-    HITO_ENRICHED_STREAM = module.enriched.name
     HITO_LOG             = "json"
     HITO_PROJECTS_BUCKET = module.projects.name
     HITO_TABLE           = module.table.name
   }
 
-  permissions = merge(local.read_projects, local.write_books, {
+  permissions = merge(local.read_projects, local.read_books, local.write_books, {
     KeepLastGoodRules = {
       actions   = ["s3:GetObject", "s3:PutObject"]
       resources = ["${module.projects.arn}/lastgood/*"]
     }
+    # A fragment too large for one item is in several, which are put and, once replaced, deleted.
     FoldProfiles = {
-      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"]
-      resources = [module.table.arn]
-      conditions = {
-        "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["f/*"] }
-        Null                      = { "dynamodb:LeadingKeys" = ["false"] }
-      }
+      actions    = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      resources  = [module.table.arn]
+      conditions = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["f/*"] } }
     }
     PublishActions = {
       actions   = ["sqs:SendMessage"]
@@ -234,12 +231,11 @@ module "profile" {
     HITO_RAW_STREAM      = module.raw.name
     HITO_SECRET          = module.secret.name
     HITO_TABLE           = module.table.name
-    HITO_TRUSTED_PROXIES = tostring(var.trusted_proxies)
   }
 
   permissions = merge(local.read_projects, {
     ReadProfiles = {
-      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem"]
+      actions   = ["dynamodb:BatchGetItem"]
       resources = [module.table.arn]
     }
     ListQuarantine = {

@@ -56,11 +56,11 @@ output "next_steps" {
   description = "What to do now."
   value       = <<-E
     Send an event:
-      curl -u ${try(values(var.write_keys)[0][0], "<write key>")}: ${module.beacon.url}v1/track -d '{"userId":"u1","event":"Hello"}'
+      curl -u ${try(values(var.write_keys)[0][0], "<write key>")}: ${module.beacon.url}/v1/track -d '{"userId":"u1","event":"Hello"}'
     Read the secret keys:
       aws secretsmanager get-secret-value --region ${var.region} --secret-id ${module.secret.name} --query SecretString --output text
     Read the profile, a second later, with one of them:
-      curl -H 'Authorization: Bearer <secret key>' ${module.profile.url}v1/profiles/user_id:u1
+      curl -H 'Authorization: Bearer <secret key>' ${module.profile.url}/v1/profiles/user_id:u1
     Then put your own project's file into projects_dir, give it a key in write_keys, and apply again.
   E
 }

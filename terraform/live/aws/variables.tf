@@ -86,7 +86,7 @@ variable "functions" {
 }
 
 variable "trusted_proxies" {
-  description = "How many proxies stand before the functions' URLs, each adding to X-Forwarded-For; 0 believes no header."
+  description = "How many proxies stand before the beacon's URL, each adding to X-Forwarded-For; 0 believes no header."
   type        = number
   default     = 0
   nullable    = false

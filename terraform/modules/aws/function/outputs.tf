@@ -21,8 +21,8 @@ output "version" {
 }
 
 output "url" {
-  description = "HTTPS address of the function, ending in /; null without one."
-  value       = try(aws_lambda_function_url.this[0].function_url, null)
+  description = "HTTPS address of the function, without a path; null without one."
+  value       = try(trimsuffix(aws_lambda_function_url.this[0].function_url, "/"), null)
 }
 
 output "role_name" {

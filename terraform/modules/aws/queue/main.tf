@@ -2,13 +2,13 @@
 
 locals {
   partition = startswith(var.region, "cn-") ? "aws-cn" : startswith(var.region, "us-gov-") ? "aws-us-gov" : "aws"
-  suffix    = startswith(var.region, "cn-") ? "amazonaws.com.cn" : "amazonaws.com"
+  domain    = startswith(var.region, "cn-") ? "amazonaws.com.cn" : "amazonaws.com"
 
   dead_letter_name = "${var.name}-dead"
-  arn              = "arn:${local.partition}:sqs:${var.region}:${var.account}:${var.name}"
-  dead_letter_arn  = "arn:${local.partition}:sqs:${var.region}:${var.account}:${local.dead_letter_name}"
-  # As SQS itself names it, so that who is told the URL in its environment shows it in the plan.
-  url = "https://sqs.${var.region}.${local.suffix}/${var.account}/${var.name}"
+  # Made of what is known before anything exists, so that a plan shows every policy in full.
+  arn             = "arn:${local.partition}:sqs:${var.region}:${var.account}:${var.name}"
+  dead_letter_arn = "arn:${local.partition}:sqs:${var.region}:${var.account}:${local.dead_letter_name}"
+  url             = "https://sqs.${var.region}.${local.domain}/${var.account}/${var.name}"
 }
 
 resource "aws_sqs_queue" "this" {
@@ -22,10 +22,17 @@ resource "aws_sqs_queue" "this" {
   kms_master_key_id                 = var.encryption_key
   kms_data_key_reuse_period_seconds = var.encryption_key == null ? null : 3600
 
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [merge(local.only_encrypted, { Resource = local.arn })]
+  })
+
   redrive_policy = jsonencode({
-    deadLetterTargetArn = aws_sqs_queue.dead.arn
+    deadLetterTargetArn = local.dead_letter_arn
     maxReceiveCount     = var.max_deliveries
   })
+
+  depends_on = [aws_sqs_queue.dead]
 }
 
 resource "aws_sqs_queue" "dead" {
@@ -37,34 +44,25 @@ resource "aws_sqs_queue" "dead" {
   sqs_managed_sse_enabled           = var.encryption_key == null ? true : null
   kms_master_key_id                 = var.encryption_key
   kms_data_key_reuse_period_seconds = var.encryption_key == null ? null : 3600
-}
-
-resource "aws_sqs_queue_redrive_allow_policy" "dead" {
-  queue_url = aws_sqs_queue.dead.id
-
-  redrive_allow_policy = jsonencode({
-    redrivePermission = "byQueue"
-    sourceQueueArns   = [aws_sqs_queue.this.arn]
-  })
-}
-
-resource "aws_sqs_queue_policy" "this" {
-  for_each = {
-    main = { url = aws_sqs_queue.this.id, arn = local.arn }
-    dead = { url = aws_sqs_queue.dead.id, arn = local.dead_letter_arn }
-  }
-
-  queue_url = each.value.url
 
   policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid       = "OnlyEncrypted"
-      Effect    = "Deny"
-      Principal = { AWS = "*" }
-      Action    = "sqs:*"
-      Resource  = each.value.arn
-      Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
+    Version   = "2012-10-17"
+    Statement = [merge(local.only_encrypted, { Resource = local.dead_letter_arn })]
   })
+
+  # Of this queue only: nobody else's failures end up here.
+  redrive_allow_policy = jsonencode({
+    redrivePermission = "byQueue"
+    sourceQueueArns   = [local.arn]
+  })
+}
+
+locals {
+  only_encrypted = {
+    Sid       = "OnlyEncrypted"
+    Effect    = "Deny"
+    Principal = { AWS = "*" }
+    Action    = "sqs:*"
+    Condition = { Bool = { "aws:SecureTransport" = "false" } }
+  }
 }
