@@ -33,15 +33,27 @@ type Client struct {
 // Variable is one environment variable.
 type Variable struct {
 	Name, Default, Help string
+	// Required tells that there is no default, and nothing works without it.
+	Required bool
+	// Functions are the deployed functions that take it; nil for the operator's binary's.
+	Functions []string
 }
 
-// Variables returns all of them, in the order declared.
+// Variables returns the operator's binary's, in the order declared.
 func Variables() []Variable {
+	return append(variables(reflect.TypeFor[Server]()), variables(reflect.TypeFor[Client]())...)
+}
+
+// FunctionVariables returns the deployed functions', in the order declared.
+func FunctionVariables() []Variable { return variables(reflect.TypeFor[Function]()) }
+
+func variables(t reflect.Type) []Variable {
 	var vars []Variable
-	for _, t := range []reflect.Type{reflect.TypeFor[Server](), reflect.TypeFor[Client]()} {
-		for f := range t.Fields() {
-			vars = append(vars, Variable{f.Tag.Get("env"), f.Tag.Get("default"), f.Tag.Get("help")})
-		}
+	for f := range t.Fields() {
+		vars = append(vars, Variable{
+			Name: f.Tag.Get("env"), Default: f.Tag.Get("default"), Help: f.Tag.Get("help"),
+			Required: f.Tag.Get("required") == "true", Functions: takers(f),
+		})
 	}
 	return vars
 }

@@ -8,43 +8,71 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestDocumented keeps docs/operations.md and the declaration together: every
-// variable has its line, with its default, and no other HITO_ name is told of.
+// TestDocumented keeps the pages and the declarations together: every variable
+// has its line, with its default, and no other HITO_ name is told of.
 func TestDocumented(t *testing.T) {
-	doc, err := os.ReadFile("../../docs/operations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	operations, functions := page(t, "operations.md"), page(t, "functions.md")
 	declared := map[string]bool{}
 	for _, v := range Variables() {
 		declared[v.Name] = true
-		def := ""
-		if v.Default != "" {
-			def = "`" + v.Default + "`"
-		}
-		if row := "| `" + v.Name + "` | " + def + " | " + v.Help + " |"; !strings.Contains(string(doc), row) {
+		if row := "| `" + v.Name + "` | " + code(v.Default) + " | " + v.Help + " |"; !strings.Contains(operations, row) {
 			t.Errorf("docs/operations.md lacks the line\n%s", row)
 		}
 	}
-	for word := range strings.FieldsFuncSeq(string(doc), func(r rune) bool {
-		return r != '_' && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
-	}) {
-		if strings.HasPrefix(word, "HITO_") && !declared[word] {
-			t.Errorf("docs/operations.md tells of %s, which is not declared", word)
+	for _, v := range FunctionVariables() {
+		declared[v.Name] = true
+		def := code(v.Default)
+		if v.Required {
+			def = "required"
+		}
+		if row := "| `" + v.Name + "` | " + def + " | " + strings.Join(v.Functions, ", ") + " | " + v.Help + " |"; !strings.Contains(functions, row) {
+			t.Errorf("docs/functions.md lacks the line\n%s", row)
+		}
+	}
+	for name, doc := range map[string]string{"operations.md": operations, "functions.md": functions} {
+		for word := range strings.FieldsFuncSeq(doc, func(r rune) bool {
+			return r != '_' && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
+		}) {
+			if strings.HasPrefix(word, "HITO_") && !declared[word] {
+				t.Errorf("docs/%s tells of %s, which is not declared", name, word)
+			}
 		}
 	}
 }
 
-func TestVariablesAreComplete(t *testing.T) {
-	seen := map[string]bool{}
-	for _, v := range Variables() {
-		if !strings.HasPrefix(v.Name, "HITO_") || v.Help == "" || seen[v.Name] {
-			t.Errorf("variable %+v needs its own HITO_ name and a help text", v)
-		}
-		seen[v.Name] = true
+func page(t *testing.T, name string) string {
+	t.Helper()
+	doc, err := os.ReadFile("../../docs/" + name)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(seen) < 10 {
-		t.Errorf("%d variables declared", len(seen))
+	return string(doc)
+}
+
+func code(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "`" + s + "`"
+}
+
+func TestVariablesAreComplete(t *testing.T) {
+	for name, vars := range map[string][]Variable{"the operator's": Variables(), "the functions'": FunctionVariables()} {
+		seen := map[string]bool{}
+		for _, v := range vars {
+			if !strings.HasPrefix(v.Name, "HITO_") || v.Help == "" || seen[v.Name] || v.Required && v.Default != "" {
+				t.Errorf("%s variable %+v needs its own HITO_ name and a help text, and is required or has a default", name, v)
+			}
+			seen[v.Name] = true
+		}
+		if len(seen) < 10 {
+			t.Errorf("%d of %s variables declared", len(seen), name)
+		}
+	}
+	for _, v := range FunctionVariables() {
+		if len(v.Functions) == 0 {
+			t.Errorf("no function takes %s", v.Name)
+		}
 	}
 }
 
