@@ -22,18 +22,17 @@ def instead(owner, name):
     return decorate
 
 
-def method(owner, name=None):
-    """Decorates a method that owner lacks."""
+def missing(owner):
+    """Decorates a method that the owner lacks; where it has one by now, that stays."""
 
     def decorate(function):
-        called = name or function.__name__
-        if not hasattr(owner, called):
-            setattr(owner, called, function)
+        if not hasattr(owner, function.__name__):
+            setattr(owner, function.__name__, function)
         return function
 
     return decorate
 
 
 def state(backend, name):
-    """Returns a dict of the backend's own, which goes when the backend is reset."""
-    return backend.__dict__.setdefault("_hito_" + name, {})
+    """Returns a dict that goes when the backend is reset."""
+    return backend.__dict__.setdefault("hito_" + name, {})
