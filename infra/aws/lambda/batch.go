@@ -267,10 +267,11 @@ func (b *batch) tell(ctx context.Context, p *stream.PanicError, from, to int) {
 // end when there is none. work is the context that the handler had.
 func (b *batch) settle(ctx, work context.Context, from, end int) int {
 	var entries []quarantine.Entry
-	var of []int // the items they come from
+	var of []int     // the items they come from
+	var ids []string // the records
 	fail := func(r *stream.Record, item int, err error) {
 		if stream.IsPermanent(err) || b.final && work.Err() == nil {
-			entries, of = append(entries, quarantine.Of(b.s.Stage, r, err)), append(of, item)
+			entries, of, ids = append(entries, quarantine.Of(b.s.Stage, r, err)), append(of, item), append(ids, r.ID)
 		} else if b.items[item].err == nil {
 			b.items[item].err = err
 		}
@@ -291,6 +292,7 @@ func (b *batch) settle(ctx, work context.Context, from, end int) int {
 			}
 		} else {
 			b.quarantined += len(entries)
+			b.claim(ids, of)
 		}
 	}
 	b.take()

@@ -37,6 +37,19 @@ func (b *batch) take() {
 	}
 }
 
+// claim sees to it that the records in quarantine are committed under their IDs,
+// though there be nothing to book: should the message come again, and a record
+// succeed that time, its events have their outcome already.
+func (b *batch) claim(ids []string, items []int) {
+	if !b.final || b.s.Ledger == nil {
+		return
+	}
+	for i, id := range ids {
+		it := &b.items[items[i]]
+		it.deltas = append(it.deltas, ledger.Delta{Source: id})
+	}
+}
+
 // commit books what was recorded of the items that are done, the first so many,
 // and what was recorded of no record.
 func (b *batch) commit(ctx context.Context, done int) error {
@@ -79,7 +92,8 @@ func (b *batch) commitOnce(ctx context.Context, it *item) error {
 			to++
 		}
 		id := it.deltas[from].Source
-		if err := b.s.Ledger.CommitOnce(ctx, id, it.deltas[from:to]); err != nil {
+		deltas := slices.DeleteFunc(slices.Clone(it.deltas[from:to]), func(d ledger.Delta) bool { return d.Project == "" && d.Counts == ledger.Counts{} })
+		if err := b.s.Ledger.CommitOnce(ctx, id, deltas); err != nil {
 			return fmt.Errorf("commit record %s: %w", id, err)
 		}
 		from = to

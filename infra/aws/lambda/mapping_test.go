@@ -157,7 +157,8 @@ type books struct {
 	once   map[string]bool
 	counts map[string]ledger.Counts // by source
 	people int64
-	fail   func() error // nil: never; before any effect
+	// fail fails a call, failCommit only Commit, before any effect; nil never.
+	fail, failCommit func() error
 }
 
 func newBooks() *books {
@@ -179,9 +180,11 @@ func (l *books) add(deltas []ledger.Delta) {
 func (l *books) Commit(_ context.Context, log string, bookings []ledger.Booking) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.fail != nil {
-		if err := l.fail(); err != nil {
-			return err
+	for _, fail := range []func() error{l.fail, l.failCommit} {
+		if fail != nil {
+			if err := fail(); err != nil {
+				return err
+			}
 		}
 	}
 	at := map[string]string{}
