@@ -42,9 +42,17 @@ var backends = []backend{
 
 func client(url string) *kinesis.Client {
 	return kinesis.New(kinesis.Options{
-		Region: "us-east-1", BaseEndpoint: &url, HTTPClient: &http.Client{},
+		Region: "us-east-1", BaseEndpoint: &url, HTTPClient: patient{&http.Client{}},
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
+}
+
+// patient ends no request before its answer is there, when a test ends or a
+// context: kinesalite exits when its caller hangs up.
+type patient struct{ client *http.Client }
+
+func (p patient) Do(r *http.Request) (*http.Response, error) {
+	return p.client.Do(r.WithContext(context.WithoutCancel(r.Context())))
 }
 
 var streams atomic.Int64
