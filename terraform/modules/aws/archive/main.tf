@@ -6,7 +6,7 @@
 
 locals {
   partition  = startswith(var.region, "cn-") ? "aws-cn" : startswith(var.region, "us-gov-") ? "aws-us-gov" : "aws"
-  suffix     = startswith(var.region, "cn-") ? "amazonaws.com.cn" : "amazonaws.com"
+  domain     = startswith(var.region, "cn-") ? "amazonaws.com.cn" : "amazonaws.com"
   arn        = "arn:${local.partition}:firehose:${var.region}:${var.account}:deliverystream/${var.name}"
   stream_arn = "arn:${local.partition}:kinesis:${var.region}:${var.account}:stream/${var.stream}"
   bucket_arn = "arn:${local.partition}:s3:::${var.bucket}"
@@ -69,14 +69,14 @@ resource "aws_iam_role_policy" "this" {
         Effect    = "Allow"
         Action    = "kms:Decrypt"
         Resource  = var.stream_key
-        Condition = { StringEquals = { "kms:ViaService" = "kinesis.${var.region}.${local.suffix}" } }
+        Condition = { StringEquals = { "kms:ViaService" = "kinesis.${var.region}.${local.domain}" } }
       }],
       var.encryption_key == null ? [] : [{
         Sid       = "Encrypt"
         Effect    = "Allow"
         Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource  = var.encryption_key
-        Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.${local.suffix}" } }
+        Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.${local.domain}" } }
     }])
   })
 }

@@ -98,10 +98,15 @@ locals {
     } },
     # A percentile rank is the share of batches within the time promised; the rest burns the budget.
     { for pair in setproduct(keys(local.burns), ["long", "short"]) : "latency-burn-${pair[0]}-${pair[1]}" => {
-      runbook   = "latency-burn", severity = local.burns[pair[0]].severity, missing = "notBreaching", silent = true, below = true
-      says      = "Fewer than ${format("%.4g", 100 - local.burns[pair[0]].rate * (100 - var.slo.percent))} % of the batches are scored within ${var.slo.milliseconds} ms, over ${ { long = local.burns[pair[0]].long, short = local.burns[pair[0]].short }[pair[1]] / 60} minutes."
-      metrics   = { m = merge(local.own.score, { name = "latency", statistic = "PR(:${var.slo.milliseconds})" }) }
-      threshold = 100 - local.burns[pair[0]].rate * (100 - var.slo.percent), period = { long = local.burns[pair[0]].long, short = local.burns[pair[0]].short }[pair[1]], periods = 1
+      runbook = "latency-burn", severity = local.burns[pair[0]].severity, missing = "notBreaching", silent = true, below = true
+      says    = "Fewer than ${format("%.4g", 100 - local.burns[pair[0]].rate * (100 - var.slo.percent))} % of the batches are scored within ${var.slo.milliseconds} ms, over ${ { long = local.burns[pair[0]].long, short = local.burns[pair[0]].short }[pair[1]] / 60} minutes."
+      # Of a handful of batches a percentile says nothing.
+      metrics = {
+        share   = merge(local.own.score, { name = "latency", statistic = "PR(:${var.slo.milliseconds})" })
+        batches = merge(local.own.score, { name = "latency", statistic = "SampleCount" })
+      }
+      expression = "IF(batches >= 20, share, 100)"
+      threshold  = 100 - local.burns[pair[0]].rate * (100 - var.slo.percent), period = { long = local.burns[pair[0]].long, short = local.burns[pair[0]].short }[pair[1]], periods = 1
     } },
   )
 

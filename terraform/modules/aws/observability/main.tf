@@ -122,16 +122,11 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   ok_actions      = try(each.value.silent, false) ? [] : [aws_sns_topic.alerts.arn]
 
   # One metric...
-  namespace          = try(each.value.expression, null) == null ? each.value.metrics.m.namespace : null
-  metric_name        = try(each.value.expression, null) == null ? each.value.metrics.m.name : null
-  dimensions         = try(each.value.expression, null) == null ? each.value.metrics.m.dimensions : null
-  period             = try(each.value.expression, null) == null ? each.value.period : null
-  statistic          = try(each.value.expression, null) == null && can(regex("^[A-Z][a-z]+$", each.value.metrics.m.statistic)) ? each.value.metrics.m.statistic : null
-  extended_statistic = try(each.value.expression, null) == null && !can(regex("^[A-Z][a-z]+$", each.value.metrics.m.statistic)) ? each.value.metrics.m.statistic : null
-  # A percentile of three batches says nothing; wait for more.
-  evaluate_low_sample_count_percentiles = (
-    try(each.value.expression, null) == null && !can(regex("^[A-Z][a-z]+$", each.value.metrics.m.statistic)) ? "ignore" : null
-  )
+  namespace   = try(each.value.expression, null) == null ? each.value.metrics.m.namespace : null
+  metric_name = try(each.value.expression, null) == null ? each.value.metrics.m.name : null
+  dimensions  = try(each.value.expression, null) == null ? each.value.metrics.m.dimensions : null
+  period      = try(each.value.expression, null) == null ? each.value.period : null
+  statistic   = try(each.value.expression, null) == null ? each.value.metrics.m.statistic : null
 
   # ... or arithmetic over several.
   dynamic "metric_query" {
