@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -19,10 +20,23 @@ import (
 type item struct {
 	partition, sequence []byte
 	data                []byte
-	arrived             int64 // Unix milliseconds
-	bad                 error // its data could not be decoded
-	err                 error // why it must come again
+	arrived             time.Time
+	seconds             []byte // or else, in Unix seconds
+	bad                 error  // its data could not be decoded
+	err                 error  // why it must come again
 	deltas              []ledger.Delta
+}
+
+// millis returns when Kinesis took it, in Unix milliseconds; 0 when that is not known.
+func (it *item) millis() int64 {
+	if !it.arrived.IsZero() {
+		return it.arrived.UnixMilli()
+	}
+	seconds, err := strconv.ParseFloat(string(it.seconds), 64)
+	if err != nil {
+		return 0
+	}
+	return int64(math.Round(seconds * 1000))
 }
 
 func sortItems(items []item) {
@@ -277,7 +291,7 @@ func (b *batch) settle(ctx, work context.Context, from, end int) int {
 		}
 	}
 	for _, u := range b.unread {
-		fail(&stream.Record{Time: b.items[u.place.item].arrived, Data: u.data, ID: string(b.appendID(nil, u.place))}, u.place.item, u.err)
+		fail(&stream.Record{Time: b.items[u.place.item].millis(), Data: u.data, ID: string(b.appendID(nil, u.place))}, u.place.item, u.err)
 	}
 	for i, err := range b.failed {
 		if err != nil {

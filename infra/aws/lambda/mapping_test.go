@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -328,50 +327,46 @@ func (m *mapping) Consume(t *testing.T, h stream.Handler) {
 	t.Cleanup(func() { cancel(); wg.Wait() })
 }
 
-// invoke calls the function; its error is the function's, or a lost answer.
-func (m *mapping) invoke(ctx context.Context, payload []byte) ([]byte, error) {
+// invoke calls the function, and reports whether its answer is lost.
+func (m *mapping) invoke(ctx context.Context, payload []byte) (ids []string, lost bool) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	out, err := m.stream.Invoke(ctx, payload)
 	for i := range payload {
 		payload[i] = 'X' // the memory is the next payload's
 	}
-	if err == nil && m.lose != nil && m.lose() {
-		return nil, errors.New("the answer is lost")
+	if err != nil {
+		m.t.Errorf("Invoke: %v", err)
+		return nil, false
 	}
-	return out, err
+	return reported(m.t, out), m.lose != nil && m.lose()
 }
 
 func (m *mapping) deliver(ctx context.Context, shardID string, records []shard.Record) {
+	// booked: an answer is lost that told of records that are done. What was booked
+	// by its position and is given up then is booked by its ID too, so this mapping
+	// does not give up until it has heard that they are done.
+	booked := false
 	for tries := 0; len(records) > 0 && ctx.Err() == nil; {
-		out, err := m.invoke(ctx, kinesisEvent(m.t, shardID, records))
-		failed := 0
-		if err == nil {
-			ids := reported(m.t, out)
-			if len(ids) == 0 {
-				return
-			}
+		ids, lost := m.invoke(ctx, kinesisEvent(m.t, shardID, records))
+		failed := len(records)
+		if len(ids) > 0 {
 			failed = slices.IndexFunc(records, func(r shard.Record) bool { return r.Sequence == ids[0] })
 			if failed < 0 || len(ids) > 1 {
 				m.t.Errorf("reported %q", ids)
 				return
 			}
-		} else if m.lose == nil {
-			m.t.Errorf("Invoke: %v", err)
-			return
 		}
-		if failed > 0 { // what is before is done; the rest is a batch of its own
-			records, tries = records[failed:], 0
+		if failed > 0 && !lost { // what is before is done; the rest is a batch of its own
+			records, tries, booked = records[failed:], 0, false
 			continue
 		}
-		if err == nil {
-			tries++
-		}
-		if tries > m.retries {
+		booked = booked || failed > 0
+		if tries++; tries > m.retries && !booked {
 			m.discard(ctx, shardID, tries, records)
 			return
 		}
-		if m.bisect && len(records) > 1 {
+		if m.bisect && len(records) > 1 && !booked {
 			m.deliver(ctx, shardID, records[:len(records)/2])
 			records, tries = records[len(records)/2:], 0
 		}
@@ -380,9 +375,8 @@ func (m *mapping) deliver(ctx context.Context, shardID string, records []shard.R
 
 func (m *mapping) discard(ctx context.Context, shardID string, tries int, records []shard.Record) {
 	body := discardedBody(m.t, shardID, "RetryAttemptsExhausted", tries, records)
-	for receives := 1; receives <= 20; receives++ {
-		out, err := m.invoke(ctx, sqsEvent(m.t, "message", body, receives))
-		if err == nil && len(reported(m.t, out)) == 0 || ctx.Err() != nil {
+	for receives := 1; receives <= 40; receives++ {
+		if ids, lost := m.invoke(ctx, sqsEvent(m.t, "message", body, receives)); len(ids) == 0 && !lost || ctx.Err() != nil {
 			return
 		}
 	}

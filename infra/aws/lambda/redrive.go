@@ -49,7 +49,7 @@ func (s *Stream) redriveBatch(ctx context.Context, m *record) error {
 	items := make([]item, len(records))
 	for i := range records {
 		r := &records[i]
-		items[i] = item{partition: []byte(r.PartitionKey), sequence: []byte(r.Sequence), data: r.Data, arrived: r.Arrived.UnixMilli()}
+		items[i] = item{partition: []byte(r.PartitionKey), sequence: []byte(r.Sequence), data: r.Data, arrived: r.Arrived}
 	}
 	b := batch{s: s, shard: d.shard, items: items, final: true, attempt: d.attempts + m.deliveries(), repeated: len(items)}
 	done, why := b.run(ctx)

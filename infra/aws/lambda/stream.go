@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
@@ -114,9 +113,7 @@ func (it *item) read(r *record) error {
 		return errNoSequence
 	}
 	it.partition, it.sequence = r.partition, r.sequence
-	if seconds, err := strconv.ParseFloat(string(r.arrived), 64); err == nil {
-		it.arrived = int64(seconds * 1000)
-	}
+	it.seconds = r.arrived
 	n, err := base64.StdEncoding.Decode(r.data, r.data) // what is read is always ahead of what is written
 	if err != nil {
 		it.bad = fmt.Errorf("the record's data: %w", err)

@@ -116,8 +116,8 @@ func TestReadKinesisEvent(t *testing.T) {
 		if err := it.read(r); err != nil || it.bad != nil {
 			t.Fatal(err, it.bad)
 		}
-		if string(it.partition) != want.partition || string(it.sequence) != want.sequence || string(it.data) != want.data || it.arrived != want.arrived {
-			t.Errorf("record %d is %q %q %q %d", i, it.partition, it.sequence, it.data, it.arrived)
+		if string(it.partition) != want.partition || string(it.sequence) != want.sequence || string(it.data) != want.data || it.millis() != want.arrived {
+			t.Errorf("record %d is %q %q %q %d", i, it.partition, it.sequence, it.data, it.millis())
 		}
 	}
 }
