@@ -131,7 +131,7 @@ func (f *function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	defer cancel()
 	answer, err := f.Stream.Invoke(ctx, payload)
 	if err != nil {
-		return nil, &awslambda.FunctionError{Type: "error", Payload: []byte(fmt.Sprintf("%q", err))}
+		return nil, &awslambda.FunctionError{Type: "error", Payload: fmt.Appendf(nil, "%q", err)}
 	}
 	return answer, nil
 }
