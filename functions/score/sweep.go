@@ -5,10 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/hitolayer/hito/shared/profile"
 	"github.com/hitolayer/hito/shared/telemetry"
 )
+
+// Sweeps is into how many parts everybody is divided where a schedule sweeps one
+// every minute: everybody is decided anew once an hour.
+const Sweeps = 60
+
+// SweptAt is the part that is due at a time, from 0 to Sweeps-1.
+func SweptAt(at time.Time) int { return int(at.Unix() / 60 % Sweeps) }
 
 // Sweep decides anew everybody that pages yields: time passes without events,
 // and rules change. A person whose decision panics is passed over, and its key

@@ -1,7 +1,8 @@
-// Score on AWS Lambda, behind the enriched stream.
+// Score on AWS Lambda, behind the enriched stream and a schedule every minute.
 package main
 
 import (
+	"context"
 	"time"
 
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -26,5 +27,9 @@ func wire(b *function.Base) (lambda.Function, error) {
 		}
 		return nil
 	}
-	return b.Stream(h.Handle), nil
+	sweeper := *h
+	sweeper.Ledger = b.Ledger() // outside of a Stream's batch
+	return &lambda.Scheduled{Function: b.Stream(h.Handle), Before: b.Fresh, Do: func(ctx context.Context, at time.Time) error {
+		return sweeper.Sweep(ctx, b.Store(false).Pages(ctx, score.SweptAt(at), score.Sweeps, 500))
+	}}, nil
 }
