@@ -4,6 +4,8 @@ GO       ?= go
 TOOL     := $(GO) tool -modfile=tools.mod
 FUZZTIME ?= 30s
 SEEDS    ?= 10000
+ARCH     ?= arm64
+OUT      ?= dist
 
 .PHONY: help
 help: ## List the targets
@@ -32,6 +34,10 @@ sim: ## Simulate SEEDS (10000) worlds full of faults
 .PHONY: bench
 bench: ## Measure a fresh hito on this machine, and write docs/bench
 	$(GO) run ./functions/hito bench --out docs/bench
+
+.PHONY: package
+package: ## Build the functions' zips for ARCH (arm64) under OUT (dist), held to their budget
+	@$(GO) run ./infra/pack -arch $(ARCH) -out $(OUT)
 
 .PHONY: check
 check: ## Check form, style and what is generated

@@ -1,0 +1,58 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"github.com/hitolayer/hito/infra/pack/licence"
+	"github.com/hitolayer/hito/infra/pack/sbom"
+)
+
+// ErrLicence is in the chain of the error when a linked module's licence does
+// not allow it to be shipped.
+var ErrLicence = errors.New("the licence does not allow it")
+
+// licences reads the licences of a function's modules where Go keeps their
+// source, for which it is asked once.
+func (b Build) licences(ctx context.Context, function string) sbom.Licences {
+	var dirs map[string]string
+	return func(path, version string) ([]string, error) {
+		if dirs == nil {
+			var err error
+			if dirs, err = b.dirs(ctx, function); err != nil {
+				return nil, err
+			}
+		}
+		dir := dirs[path+"@"+version]
+		if dir == "" {
+			return nil, errors.New("its source is not here: run go mod download")
+		}
+		ids, err := licence.Read(dir)
+		if err == nil && !licence.Allowed(ids) {
+			err = fmt.Errorf("%w: %s", ErrLicence, strings.Join(ids, ", "))
+		}
+		return ids, err
+	}
+}
+
+// dirs returns where the modules are that a function links, by path@version.
+func (b Build) dirs(ctx context.Context, function string) (map[string]string, error) {
+	const format = "{{with .Module}}{{with .Replace}}{{.Path}}@{{.Version}}{{else}}{{.Path}}@{{.Version}}{{end}}\t{{.Dir}}{{end}}"
+	out, err := b.command(ctx, "list", "-deps", "-tags", tags, "-f", format, mainOf(function)).Output()
+	if err != nil {
+		if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+			return nil, fmt.Errorf("go list: %w\n%s", err, failed.Stderr)
+		}
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	dirs := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		if module, dir, ok := strings.Cut(strings.TrimSpace(line), "\t"); ok {
+			dirs[module] = dir
+		}
+	}
+	return dirs, nil
+}
