@@ -18,8 +18,8 @@ const (
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
 const writeUnit = 1024
 
-// maxValue bounds what decodeValue makes of a packed value.
-const maxValue = 1 << 30
+// maxValue bounds a value: no function has the memory for more.
+const maxValue = 256 << 20
 
 // Both are safe for concurrent use by EncodeAll and DecodeAll. They are made
 // when first needed, since they cost a cold start some memory.
@@ -36,6 +36,9 @@ var (
 // encodeValue returns value packed for an item that has other bytes besides: compressed
 // when that saves write units.
 func encodeValue(value []byte, other int) ([]byte, error) {
+	if len(value) > maxValue {
+		return nil, fmt.Errorf("dynamodb: a value of %d bytes is larger than %d", len(value), maxValue)
+	}
 	if len(value)+1+other > writeUnit {
 		e, err := encoder()
 		if err != nil {
