@@ -5,8 +5,6 @@ import (
 	"context"
 	"time"
 
-	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
-
 	"github.com/hitolayer/hito/functions/score"
 	"github.com/hitolayer/hito/infra/aws/function"
 	"github.com/hitolayer/hito/infra/aws/lambda"
@@ -19,14 +17,8 @@ func main() { function.Start("score", wire) }
 func wire(b *function.Base) (lambda.Function, error) {
 	set := &rules.Set{OnTrip: b.Tripped}
 	b.Projects.OnFile, b.LastGood.ReadOnly = set.Load, false
-	h := &score.Handler{Store: b.Store(false), Ledger: lambda.Book{}, Telemetry: b.Telemetry, Now: time.Now}
-	h.Actions = &sqs.Publisher{Client: awssqs.NewFromConfig(b.AWS), Queue: b.ActionsStream}
-	h.Rules = func(project string) score.Rules {
-		if r := set.Get(project); r != nil {
-			return r
-		}
-		return nil
-	}
+	actions := &sqs.Publisher{Client: sqs.NewClient(b.AWS), Queue: b.ActionsStream}
+	h := &score.Handler{Store: b.Store(false), Rules: score.In(set), Actions: actions, Ledger: lambda.Book{}, Telemetry: b.Telemetry, Now: time.Now}
 	sweeper := *h
 	sweeper.Ledger = b.Ledger() // outside of a Stream's batch
 	return &lambda.Scheduled{Function: b.Stream(h.Handle), Before: b.Fresh, Do: func(ctx context.Context, at time.Time) error {
