@@ -125,7 +125,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		g.interval = time.Duration(float64(time.Second) * float64(o.PerRequest) / o.Rate)
 	}
 	// What others sent before is not this run's: it is to be scored first.
-	before, err := g.drained(ctx)
+	before, err := g.drained(ctx, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,434 @@
+//go:build acceptance
+
+package acceptance
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/hitolayer/hito/functions/hito/e2e"
+	"github.com/hitolayer/hito/functions/score"
+	store "github.com/hitolayer/hito/infra/aws/dynamodb"
+	"github.com/hitolayer/hito/infra/emulators/fault"
+	"github.com/hitolayer/hito/infra/emulators/iam"
+	"github.com/hitolayer/hito/shared/event"
+	"github.com/hitolayer/hito/shared/ledger"
+	"github.com/hitolayer/hito/shared/quarantine"
+	"github.com/hitolayer/hito/shared/stream"
+	"github.com/hitolayer/hito/shared/stream/pack"
+)
+
+// TestAWS deploys everything and drives it as its users do, while everything
+// that can go wrong does.
+func TestAWS(t *testing.T) {
+	x := install(t)
+	t.Run("PlansNoChanges", x.stack.unchanged)
+	t.Run("AccessLog", x.accessLog)
+	t.Run("SDKs", x.sdks)
+	t.Run("BatchesComeAgain", x.batchesComeAgain)
+	t.Run("FunctionsAreKilled", x.functionsAreKilled)
+	t.Run("AWSFails", x.awsFails)
+	t.Run("PoisonRecords", x.poisonRecords)
+	t.Run("BadEvents", x.badEvents)
+	t.Run("Erasure", x.erasure)
+	t.Run("Sweep", x.sweep)
+	t.Run("Permissions", x.permissions)
+	t.Run("Destroy", x.stack.destroy)
+}
+
+// local starts a hito in one process to compare with.
+func (x *installation) local(t *testing.T) e2e.Target {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), x.target.Binary, "run")
+	log := filepath.Join(t.TempDir(), "log")
+	out, err := os.Create(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd.Env = append(os.Environ(), "HITO_ADDR=127.0.0.1:0", "HITO_DATA="+t.TempDir(), "HITO_PROJECTS=", "HITO_LOG=json")
+	cmd.Stderr = out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt) // it may have ended
+		_ = cmd.Wait()
+	})
+	local := x.target
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		data, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(data)) {
+			var entry struct{ Msg, Console string }
+			if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "hito runs" {
+				local.URL = strings.TrimSuffix(entry.Console, "/")
+				return local
+			}
+		}
+	}
+	t.Fatal("hito does not run")
+	return local
+}
+
+// accessLog: the real log gives the profiles that it gives in one process, byte by byte.
+func (x *installation) accessLog(t *testing.T) {
+	x.set(0.1, nil)
+	defer x.set(0, nil)
+	e2e.Same(t, e2e.AccessLog(t, x.target), e2e.AccessLog(t, x.local(t)))
+}
+
+// sdks: so do the SDKs, apart from times.
+func (x *installation) sdks(t *testing.T) {
+	e2e.Same(t, e2e.SDKs(t, x.target), e2e.SDKs(t, x.local(t)))
+}
+
+// load sends events for new visitors and sees to it that each counts once.
+func (x *installation) load(t *testing.T, events int) {
+	t.Helper()
+	t.Log(x.target.Hito(t, "load", "--events", fmt.Sprint(events), "--visitors", "150", "--per-request", "10", "--connections", "4",
+		"--duration", "2m", "--drain", "3m", "--seed", fmt.Sprint(rand.Uint32()), "--verify"))
+	x.balanced(t)
+}
+
+// balanced waits until the books balance.
+func (x *installation) balanced(t *testing.T) ledger.Totals {
+	t.Helper()
+	totals, err := x.target.Settle(0)
+	if err != nil {
+		t.Error(err)
+	}
+	return totals
+}
+
+func (x *installation) batchesComeAgain(t *testing.T) {
+	before := x.streams["enrich"].Stats().Redelivered + x.streams["score"].Stats().Redelivered
+	x.set(0.7, nil)
+	defer x.set(0, nil)
+	x.load(t, 3000)
+	again := x.streams["enrich"].Stats().Redelivered + x.streams["score"].Stats().Redelivered - before
+	if again < 5 {
+		t.Errorf("only %d batches came again: this shows too little", again)
+	}
+	t.Logf("%d batches came again", again)
+}
+
+func (x *installation) functionsAreKilled(t *testing.T) {
+	killed := func() int { return x.functions["enrich"].Stats().Killed + x.functions["score"].Stats().Killed }
+	before := killed()
+	x.set(0.2, func() (time.Duration, bool) {
+		// Within what a batch takes here: in the middle of loading, saving, booking.
+		return time.Duration(rand.IntN(60)) * time.Millisecond, rand.IntN(3) == 0
+	})
+	defer x.set(0, nil)
+	x.load(t, 3000)
+	if n := killed() - before; n < 3 {
+		t.Errorf("only %d were killed: this shows too little", n)
+	} else {
+		t.Logf("%d killed", n)
+	}
+}
+
+// awsFails: throttling, partial failures, lost answers and slow ones, all at once.
+func (x *installation) awsFails(t *testing.T) {
+	x.kinesis.SetRules(
+		fault.Rule{Kind: fault.Partial, Action: "kinesis:PutRecords", Probability: 0.1},
+		fault.Rule{Kind: fault.Throttle, Action: "kinesis:*", Probability: 0.05},
+		fault.Rule{Kind: fault.DropAfter, Action: "kinesis:PutRecords", Probability: 0.05},
+		fault.Rule{Kind: fault.Unavailable, Action: "kinesis:PutRecords", Probability: 0.03},
+	)
+	x.dynamodb.SetRules(
+		fault.Rule{Kind: fault.Partial, Action: "dynamodb:BatchGetItem", Probability: 0.1},
+		fault.Rule{Kind: fault.Throttle, Action: "dynamodb:*", Probability: 0.05},
+		fault.Rule{Kind: fault.Conflict, Action: "dynamodb:TransactWriteItems", Probability: 0.1},
+		fault.Rule{Kind: fault.DropAfter, Action: "dynamodb:*", Probability: 0.03},
+		fault.Rule{Kind: fault.Internal, Action: "dynamodb:*", Probability: 0.02},
+		fault.Rule{Kind: fault.Slow, Action: "dynamodb:PutItem", Probability: 0.02, Delay: 200 * time.Millisecond},
+	)
+	x.others.SetRules(fault.Rule{Kind: fault.Throttle, Action: "sqs:SendMessageBatch", Probability: 0.2},
+		fault.Rule{Kind: fault.DropAfter, Action: "sqs:SendMessageBatch", Probability: 0.1})
+	before := x.faults()
+	x.load(t, 3000)
+	x.kinesis.SetRules()
+	x.dynamodb.SetRules()
+	x.others.SetRules()
+	if n := x.faults() - before; n < 20 {
+		t.Errorf("only %d calls failed: this shows too little", n)
+	} else {
+		t.Logf("%d calls failed", n)
+	}
+}
+
+func (x *installation) faults() (n int) {
+	for _, p := range []*fault.Proxy{x.kinesis, x.dynamodb, x.others} {
+		for _, c := range p.Calls() {
+			if c.Fault != "" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// poisonRecords: what no function can take ends in quarantine, once, and its
+// neighbours do not notice.
+func (x *installation) poisonRecords(t *testing.T) {
+	before := x.balanced(t)
+	put := func(streamName, partition string, data []byte) {
+		t.Helper()
+		out, err := x.kinesisClient(harness).PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: &streamName, Records: []types.PutRecordsRequestEntry{{
+			PartitionKey: &partition, Data: data,
+		}}})
+		if err != nil || aws.ToInt32(out.FailedRecordCount) > 0 {
+			t.Fatal(out, err)
+		}
+	}
+	packed := func(records ...stream.Record) []byte {
+		t.Helper()
+		data, err := pack.Append(nil, records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	now := time.Now().UnixMilli()
+	page := func(project, key string) stream.Record {
+		t.Helper()
+		data, err := event.Encode(&event.Record{Project: project, Key: "a:" + key, ReceivedAt: now, Receipt: rand.Uint32(), Events: []*event.Event{{
+			MessageId: "poison-" + key, Type: event.Type_TYPE_PAGE, AnonymousId: key, Timestamp: now, Context: []byte("{}"),
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stream.Record{Project: project, Key: "a:" + key, Events: 1, Time: now, Data: data}
+	}
+	raw := x.functions["enrich"].Env["HITO_RAW_STREAM"]
+	// One that nobody can open; one of a pack that nobody can read, among good
+	// ones; one that is never taken, since nobody knows its project's rules.
+	put(raw, "007", []byte("no pack at all"))
+	put(raw, "007", packed(page("shop", "before"), stream.Record{Project: "shop", Key: "a:bad", Events: 2, Time: now, Data: []byte{0xff}}, page("shop", "after")))
+	put(raw, "007", packed(page("shop", "beside"), page("ghost", "ghost")))
+
+	kept := &store.Quarantine{Client: x.dynamodbClient(harness), Table: x.table.Name}
+	list := func(project string) []quarantine.Entry {
+		t.Helper()
+		entries, _, err := kept.List(t.Context(), project, "", 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return entries
+	}
+	x.eventually(t, "three entries in quarantine", func() bool {
+		return len(list("")) == 1 && len(list("ghost")) == 1 && slices.ContainsFunc(list("shop"), func(e quarantine.Entry) bool { return e.Body[0] == 0xff })
+	})
+	if e := list("")[0]; string(e.Body) != "no pack at all" || e.Reason != string(quarantine.Unprocessable) || e.Stage != quarantine.Enrich {
+		t.Errorf("what nobody can open is %+v", e)
+	}
+	if e := list("ghost")[0]; e.Reason != string(quarantine.AttemptsExhausted) || e.Stage != quarantine.Score || e.Events != 1 {
+		t.Errorf("what nobody takes is %+v", e)
+	}
+	totals, err := x.target.Settle(int(before.Accepted) + 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if totals.Scored != before.Scored+3 || totals.Quarantined != before.Quarantined+2 || totals.Accepted != before.Accepted+5 {
+		t.Errorf("the ledger went from %+v to %+v", before, totals)
+	}
+	for _, key := range []string{"before", "after", "beside"} {
+		var p struct{ Events struct{ Total int } }
+		if err := x.target.Get("/v1/profiles/anonymous_id:"+key, &p); err != nil || p.Events.Total != 1 {
+			t.Errorf("the neighbour %s has %d events, %v", key, p.Events.Total, err)
+		}
+	}
+	books := &store.Ledger{Client: x.dynamodbClient(harness), Table: x.table.Name}
+	ghost, err := books.Totals(t.Context(), "ghost")
+	if want := (ledger.Counts{Accepted: 1, Quarantined: 1}); err != nil || ghost.Counts != want {
+		t.Errorf("the ghost's ledger is %+v, %v, want %+v", ghost, err, want)
+	}
+}
+
+// badEvents: what the beacon refuses is answered and kept.
+func (x *installation) badEvents(t *testing.T) {
+	before := x.balanced(t)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, x.target.URL+"/v1/batch", strings.NewReader(
+		`{"batch":[{"type":"track","event":"no id"},{"type":"page","anonymousId":"good","messageId":"good"},{"type":"nonsense","anonymousId":"x"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth(x.target.WriteKey, "")
+	req.Header.Set("Hito-Receipts", "1")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer struct {
+		Receipts []struct{ Status string }
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || resp.StatusCode != http.StatusOK || len(answer.Receipts) != 3 ||
+		answer.Receipts[0].Status != "quarantined" || answer.Receipts[1].Status != "accepted" || answer.Receipts[2].Status != "quarantined" {
+		t.Errorf("%s: %+v, %v", resp.Status, answer, err)
+	}
+	totals, err := x.target.Settle(int(before.Accepted) + 3)
+	if err != nil || totals.Quarantined != before.Quarantined+2 || totals.Scored != before.Scored+1 {
+		t.Errorf("the ledger went from %+v to %+v, %v", before, totals, err)
+	}
+	var page struct {
+		Entries []struct{ Stage, Reason string }
+	}
+	if err := x.target.Get("/v1/quarantine?limit=2", &page); err != nil || len(page.Entries) != 2 || page.Entries[0].Stage != "beacon" {
+		t.Errorf("quarantine %+v, %v", page, err)
+	}
+}
+
+func (x *installation) erasure(t *testing.T) {
+	x.target.Hito(t, "send", "--type", "identify", "--user-id", "gone", "--anonymous-id", "gone-anon", "--message-id", "gone-1")
+	var p struct {
+		UserID string `json:"user_id"`
+	}
+	x.eventually(t, "the person", func() bool { return x.target.Get("/v1/profiles/user_id:gone?after=gone-1&timeout=5s", &p) == nil })
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, x.target.URL+"/v1/profiles/user_id:gone?timeout=10s", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+x.target.SecretKey)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted {
+		t.Errorf("erasing answers %s", resp.Status)
+	}
+	for _, selector := range []string{"user_id:gone", "anonymous_id:gone-anon"} {
+		x.eventually(t, selector+" to be forgotten", func() bool { return x.target.Get("/v1/profiles/"+selector, &p) == e2e.ErrNotFound })
+	}
+}
+
+// sweep: every part of the table, as the schedule has them swept within an hour.
+func (x *installation) sweep(t *testing.T) {
+	for minute := range score.Sweeps {
+		at := time.Unix(int64(minute)*60, 0).UTC().Format(time.RFC3339)
+		if _, err := x.functions["score"].Invoke(t.Context(), fmt.Appendf(nil, `{"version":"0","id":"1","detail-type":"Scheduled Event","source":"aws.events","account":%q,"time":%q,"region":%q,"resources":[],"detail":{}}`,
+			account, at, region)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	swept := 0.0
+	for _, line := range x.functions["score"].Log.Lines() {
+		var metric struct {
+			Swept float64 `json:"fragments_swept"`
+		}
+		if strings.Contains(line, `"fragments_swept"`) && json.Unmarshal([]byte(line), &metric) == nil {
+			swept += metric.Swept
+		}
+	}
+	if people := x.balanced(t).People; int64(swept) < people {
+		t.Errorf("%v fragments were swept, of %d people", swept, people)
+	}
+	x.balanced(t)
+}
+
+// platform are what Lambda itself does with a function's role, as AWS
+// documents it for event source mappings, logs and traces, and the emulators do
+// otherwise or not at all.
+var platform = []string{
+	"kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:ListStreams", "kinesis:SubscribeToShard",
+	"kinesis:GetRecords", "kinesis:GetShardIterator",
+	"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility",
+	"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
+}
+
+// permissions: by what was done up to here, no role lacks a right nor has one too many.
+func (x *installation) permissions(t *testing.T) {
+	for _, name := range names {
+		f, _ := x.deployment.Function(x.functions[name].Name)
+		role, ok := x.deployment.Role(f.Role)
+		if !ok || len(role.Unread) > 0 {
+			t.Errorf("%s has the role %q, of which these policies cannot be read: %v", name, f.Role, role.Unread)
+			continue
+		}
+		var statements []iam.Statement
+		for _, p := range role.Policies {
+			var doc struct{ Statement []iam.Statement }
+			if err := json.Unmarshal([]byte(p.JSON), &doc); err != nil {
+				t.Fatalf("%s: policy %s: %v", name, p.Name, err)
+			}
+			statements = append(statements, doc.Statement...)
+		}
+		forbidden, unused := iam.Audit(statements, x.calls(name))
+		unused = slices.DeleteFunc(unused, func(text string) bool {
+			action, _, _ := strings.Cut(text, " ")
+			return slices.Contains(platform, action)
+		})
+		if len(forbidden) > 0 {
+			t.Errorf("%s did what its role does not allow:\n%s", name, strings.Join(forbidden, "\n"))
+		}
+		if len(unused) > 0 {
+			t.Errorf("%s may do what it never does:\n%s", name, strings.Join(unused, "\n"))
+		}
+	}
+}
+
+// calls are what a function did to AWS, as IAM sees it.
+func (x *installation) calls(name string) []iam.Call {
+	seen := map[string]bool{}
+	var calls []iam.Call
+	for _, p := range []*fault.Proxy{x.kinesis, x.dynamodb, x.others} {
+		for _, c := range p.Calls() {
+			if c.Identity != name {
+				continue
+			}
+			for _, need := range c.Needs {
+				call := iam.Call{Action: need.Action, Resource: arn(c.Service, need.Resource)}
+				if text := call.String(); !seen[text] {
+					seen[text] = true
+					calls = append(calls, call)
+				}
+			}
+		}
+	}
+	return calls
+}
+
+// arn is the ARN of what a call is about.
+func arn(service, resource string) string {
+	in := ":" + region + ":" + account + ":"
+	switch service {
+	case "kinesis":
+		return "arn:aws:kinesis" + in + "stream/" + resource
+	case "dynamodb":
+		return "arn:aws:dynamodb" + in + "table/" + resource
+	case "secretsmanager":
+		return "arn:aws:secretsmanager" + in + "secret:" + resource + "-AbCdEf"
+	case "sqs":
+		return "arn:aws:sqs" + in + resource
+	case "s3":
+		return "arn:aws:s3:::" + resource
+	}
+	return service + ":" + resource
+}
+
+func (x *installation) eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(x.target.Patience); !ok(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", x.target.Patience, what)
+		}
+	}
+}
