@@ -132,7 +132,7 @@ func sum(data []byte) string {
 	return hex.EncodeToString(s[:])
 }
 
-// compile returns the function's binary. The flags leave out what differs from
+// compile returns a function's binary. The flags leave out what differs from
 // one checkout to the next: folders, version control, the build's id.
 // lambda.norpc leaves out what only the runtime go1.x needed.
 func (b Build) compile(ctx context.Context, name string) ([]byte, error) {
