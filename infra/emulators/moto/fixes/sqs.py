@@ -25,6 +25,8 @@ def attributes_as_written(self):
     if self.redrive_policy:
         # Terraform waits until it reads the very text that it wrote.
         result["RedrivePolicy"] = json.dumps(self.redrive_policy, separators=(",", ":"))
+    if not self.redrive_allow_policy:
+        result.pop("RedriveAllowPolicy", None)  # Terraform takes one away by setting it to nothing
     return result
 
 
