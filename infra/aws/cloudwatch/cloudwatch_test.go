@@ -149,7 +149,7 @@ func TestLoggerIsAHandler(t *testing.T) {
 	undo := strings.NewReplacer(`{"timestamp":`, `{"time":`, `,"message":`, `,"msg":`)
 	err := slogtest.TestHandler(Logger(&out, slog.LevelInfo).Handler(), func() []map[string]any {
 		var all []map[string]any
-		for _, line := range strings.Split(strings.TrimSpace(out.String()), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSpace(out.String()), "\n") {
 			m := map[string]any{}
 			if err := json.Unmarshal([]byte(undo.Replace(line)), &m); err != nil {
 				t.Fatal(err)

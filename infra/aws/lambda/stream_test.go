@@ -3,7 +3,6 @@ package lambda
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,13 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/hitolayer/hito/infra/aws/kinesis/shard"
-	"github.com/hitolayer/hito/shared/ledger"
 	"github.com/hitolayer/hito/shared/quarantine"
 	"github.com/hitolayer/hito/shared/stream"
 	"github.com/hitolayer/hito/shared/telemetry"
@@ -301,188 +296,6 @@ func TestPanicOnce(t *testing.T) {
 	}
 }
 
-func TestPermanentFailures(t *testing.T) {
-	fail := errors.New("the table is away")
-	u := newStream(func(ctx context.Context, rs []stream.Record) error {
-		var f stream.Failures
-		for i, n := range names(rs) {
-			if err := (Book{}).Record(ctx, []ledger.Delta{{Project: "shop", Source: rs[i].ID, Counts: ledger.Counts{Accepted: 2, Scored: 2}}}); err != nil {
-				return err
-			}
-			if n == "1.0" || n == "3.1" {
-				f = append(f, stream.Failure{Index: i, Err: stream.Permanent(errors.New("unreadable"))})
-			}
-		}
-		return f.OrNil()
-	})
-	u.shelf.fail = func() error { return fail }
-	records := packs(t, 1, 1, 1, 2)
-	if ids := u.invoke(t, kinesisEvent(t, shardID, records)); !slices.Equal(ids, []string{sequence(1)}) {
-		t.Errorf("without a quarantine reported %q", ids)
-	}
-	u.shelf.fail = nil
-	if ids := u.invoke(t, kinesisEvent(t, shardID, records)); len(ids) > 0 {
-		t.Errorf("reported %q", ids)
-	}
-	q := u.shelf.all()
-	if len(q) != 2 || string(q[0].Body) != "1.0" || q[0].Project != "shop" || q[0].Events != 2 || q[0].Reason != string(quarantine.Unprocessable) || string(q[1].Body) != "3.1" {
-		t.Errorf("quarantine %+v", q)
-	}
-	want := map[string]ledger.Counts{}
-	for _, at := range []string{"0.0", "2.0", "3.0"} {
-		n, i, _ := strings.Cut(at, ".")
-		nth, _ := strconv.Atoi(n)
-		want[shardID+":"+sequence(nth)+"."+i] = ledger.Counts{Accepted: 2, Scored: 2}
-	}
-	for _, id := range []string{shardID + ":" + sequence(1) + ".0", shardID + ":" + sequence(3) + ".1"} {
-		want[id] = ledger.Counts{Accepted: 2} // its outcome is the quarantine's to book
-	}
-	for id, c := range want {
-		if u.books.counts[id] != c {
-			t.Errorf("%s is booked as %+v, want %+v", id, u.books.counts[id], c)
-		}
-	}
-	if len(u.books.counts) != len(want) {
-		t.Errorf("booked %v", u.books.counts)
-	}
-}
-
-func TestCommit(t *testing.T) {
-	failing := "2.0"
-	u := newStream(func(ctx context.Context, rs []stream.Record) error {
-		var f stream.Failures
-		for i, n := range names(rs) {
-			err := (Book{}).Record(ctx, []ledger.Delta{{Source: rs[i].ID, Counts: ledger.Counts{Scored: 1}, Again: ledger.Counts{Duplicate: 1}}, {People: 1}})
-			if err != nil {
-				return err
-			}
-			if n == failing {
-				f = append(f, stream.Failure{Index: i, Err: errors.New("not yet")})
-			}
-		}
-		return f.OrNil()
-	})
-	records := packs(t, 1, 2, 2, 1)
-	records[1].PartitionKey = "somebody's" // no place is kept of it
-	whole := ledger.Counts{Scored: 1, Duplicate: 1}
-	if ids := u.invoke(t, kinesisEvent(t, shardID, records)); !slices.Equal(ids, []string{sequence(2)}) {
-		t.Fatalf("reported %q", ids)
-	}
-	id := func(n, i int) string { return shardID + ":" + sequence(n) + "." + strconv.Itoa(i) }
-	if len(u.books.counts) != 3 || u.books.counts[id(0, 0)] != whole || u.books.counts[id(1, 0)] != whole || u.books.counts[id(1, 1)] != whole {
-		t.Errorf("booked %v", u.books.counts)
-	}
-	if u.books.people != 6 {
-		t.Errorf("%d people: what comes from no record is booked always", u.books.people)
-	}
-	if at := u.books.at["score/"+shardID+" 000"]; at != sequence(0) || u.books.at["score/"+shardID+" somebody's"] != "" || !u.books.once[id(1, 0)] {
-		t.Errorf("places %v, once %v", u.books.at, u.books.once)
-	}
-	// All of it again, as after a lost answer: nothing is booked twice.
-	failing = ""
-	u.invoke(t, kinesisEvent(t, shardID, records))
-	for n, size := range []int{1, 2, 2, 1} {
-		for i := range size {
-			if u.books.counts[id(n, i)] != whole {
-				t.Errorf("record %d.%d is booked as %+v", n, i, u.books.counts[id(n, i)])
-			}
-		}
-	}
-	// A ledger that is away fails the whole batch.
-	u.books.fail = func() error { return errors.New("away") }
-	if ids := u.invoke(t, kinesisEvent(t, shardID, records)); !slices.Equal(ids, []string{sequence(0)}) {
-		t.Errorf("without a ledger reported %q", ids)
-	}
-	if err := (Book{}).Record(t.Context(), nil); err == nil {
-		t.Error("Book records outside of a handler")
-	}
-	u.Ledger = nil
-	if ids := u.invoke(t, kinesisEvent(t, shardID, records)); len(ids) > 0 {
-		t.Errorf("without books reported %q", ids)
-	}
-}
-
-// aggregate is what the Kinesis Producer Library makes of user records.
-func aggregate(users ...[]byte) []byte {
-	var message []byte
-	message = protowire.AppendTag(message, 1, protowire.BytesType) // partition_key_table
-	message = protowire.AppendString(message, "017")
-	for _, user := range users {
-		var r []byte
-		r = protowire.AppendTag(r, 1, protowire.VarintType) // partition_key_index
-		r = protowire.AppendVarint(r, 0)
-		r = protowire.AppendTag(r, 3, protowire.BytesType)
-		r = protowire.AppendBytes(r, user)
-		r = protowire.AppendTag(r, 4, protowire.BytesType) // tags
-		r = protowire.AppendString(r, "\n\x01k")
-		message = protowire.AppendTag(message, 3, protowire.BytesType)
-		message = protowire.AppendBytes(message, r)
-	}
-	sum := md5.Sum(message)
-	return slices.Concat(kplMagic, message, sum[:])
-}
-
-func TestAggregates(t *testing.T) {
-	var got, ids []string
-	u := newStream(func(_ context.Context, rs []stream.Record) error {
-		got = append(got, names(rs)...)
-		for i := range rs {
-			ids = append(ids, strings.TrimPrefix(rs[i].ID, shardID+":"))
-		}
-		return nil
-	})
-	records := packs(t, 1, 1, 1, 1)
-	records[1].Data = aggregate(packed(t, testRecord("a"), testRecord("b")), []byte("no pack"), packed(t, testRecord("c")))
-	records[2].Data = aggregate(packed(t, testRecord("d")))
-	records[2].Data[20]++
-	if failed := u.invoke(t, kinesisEvent(t, shardID, records)); len(failed) > 0 {
-		t.Errorf("reported %q", failed)
-	}
-	if !slices.Equal(got, []string{"0.0", "a", "b", "c", "3.0"}) {
-		t.Errorf("handled %q", got)
-	}
-	if want := []string{sequence(0) + ".0", sequence(1) + ".0", sequence(1) + ".1", sequence(1) + ".3", sequence(3) + ".0"}; !slices.Equal(ids, want) {
-		t.Errorf("IDs %q, want %q", ids, want)
-	}
-	q := u.shelf.all()
-	if len(q) != 2 || string(q[0].Body) != "no pack" || !bytes.Equal(q[1].Body, records[2].Data) {
-		t.Errorf("quarantine %+v", q)
-	}
-}
-
-func FuzzDeaggregate(f *testing.F) {
-	f.Add(aggregate([]byte("a"), nil, bytes.Repeat([]byte("b"), 300))[4:])
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		// The checksum would keep all others out.
-		for _, tail := range [][]byte{data, nil} {
-			if tail == nil {
-				sum := md5.Sum(data)
-				tail = slices.Concat(data, sum[:])
-			}
-			whole := slices.Concat(kplMagic, tail)
-			if !isAggregate(whole) {
-				continue
-			}
-			users, err := deaggregate(whole)
-			if err != nil {
-				continue
-			}
-			size := 0
-			for _, u := range users {
-				size += len(u)
-			}
-			if size > len(whole) {
-				t.Fatalf("%d bytes of %d", size, len(whole))
-			}
-			again, err := deaggregate(aggregate(users...))
-			if err != nil || !slices.EqualFunc(users, again, bytes.Equal) {
-				t.Fatalf("%q again is %q, %v", users, again, err)
-			}
-		}
-	})
-}
-
 // FuzzStream: whatever the event is, Stream answers or fails.
 func FuzzStream(f *testing.F) {
 	f.Add(golden(f, "kinesis.json"))
@@ -528,60 +341,4 @@ func TestBeforeEveryBatch(t *testing.T) {
 	})
 	u.Before = func(context.Context) { calls++ }
 	u.invoke(t, kinesisEvent(t, shardID, packs(t, 1)))
-}
-
-// A slow handler: calls end in time, what is done is reported as such, and the
-// rest comes again.
-func TestDeadline(t *testing.T) {
-	for name, c := range map[string]struct {
-		each    time.Duration // per record; the handler looks at its context
-		margin  time.Duration
-		want    string
-		elapsed time.Duration
-	}{
-		// 10 s less 2 s of margin is 8 s: the chunks of 3 s that fit are two.
-		"stops before it is late": {time.Second, 0, sequence(6), 6 * time.Second},
-		"is stopped":              {5 * time.Second, 0, sequence(0), 8 * time.Second},
-		"margin":                  {time.Second, time.Second, sequence(9), 9 * time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				u := newStream(func(ctx context.Context, rs []stream.Record) error {
-					for range rs {
-						select {
-						case <-time.After(c.each):
-						case <-ctx.Done():
-							return ctx.Err()
-						}
-					}
-					for i := range rs {
-						if err := (Book{}).Record(ctx, []ledger.Delta{{Source: rs[i].ID, Counts: ledger.Counts{Scored: 1}}}); err != nil {
-							return err
-						}
-					}
-					return nil
-				})
-				u.MaxRecords, u.Margin = 3, c.margin
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-				defer cancel()
-				began := time.Now()
-				out, err := u.Invoke(ctx, kinesisEvent(t, shardID, packs(t, slices.Repeat([]int{1}, 20)...)))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if ids := reported(t, out); !slices.Equal(ids, []string{c.want}) {
-					t.Errorf("reported %q, want %s", ids, c.want)
-				}
-				if got := time.Since(began); got != c.elapsed {
-					t.Errorf("took %v, want %v", got, c.elapsed)
-				}
-				for n := range 20 {
-					booked := u.books.counts[shardID+":"+sequence(n)+".0"].Scored
-					if done := compare([]byte(sequence(n)), []byte(c.want)) < 0; done != (booked == 1) {
-						t.Errorf("record %d is booked %d times", n, booked)
-					}
-				}
-			})
-		})
-	}
 }
