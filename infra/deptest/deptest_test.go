@@ -87,37 +87,92 @@ func TestImportsPointOneWay(t *testing.T) {
 // conformance are the suites that every adapter's tests run; no binary links them.
 var conformance = []string{"shared/stream/streamtest", "shared/profile/storetest"}
 
+const (
+	pebble = "github.com/cockroachdb/pebble"
+	aws    = "github.com/aws/"
+	gcp    = "cloud.google.com/"
+	prom   = "github.com/prometheus/client_golang"
+	cel    = "cel.dev/"
+	geo    = "github.com/phuslu/iploc"
+	agents = "github.com/ua-parser/"
+
+	emulators = module + "infra/emulators"
+	local     = module + "infra/local"
+	sdk       = aws + "aws-sdk-go-v2/"
+	queues    = sdk + "service/sqs"
+	secrets   = sdk + "service/secretsmanager"
+)
+
+// neverOnLambda is what no function there needs: another product, what only
+// tests use, and the SDK's search for credentials, which Lambda gives.
+var neverOnLambda = []string{
+	gcp, pebble, prom, emulators, local,
+	sdk + "config", sdk + "feature/ec2/imds", sdk + "service/sso", sdk + "service/ssooidc", sdk + "service/sts", sdk + "service/signin",
+}
+
 // TestWhatMayBeLinked: the domain knows no product, a handler no platform, and
 // what a function links decides its cold start.
 func TestWhatMayBeLinked(t *testing.T) {
-	const (
-		pebble = "github.com/cockroachdb/pebble"
-		aws    = "github.com/aws/"
-		gcp    = "cloud.google.com/"
-		prom   = "github.com/prometheus/client_golang"
-		cel    = "cel.dev/"
-		geo    = "github.com/phuslu/iploc"
-		agents = "github.com/ua-parser/"
-	)
 	for pattern, forbidden := range map[string][]string{
-		"./shared/...":         {pebble, aws, gcp, prom, "net/http"},
-		"./functions/beacon":   {pebble, aws, gcp, prom, cel, geo, agents, module + "infra"},
-		"./functions/enrich":   {pebble, aws, gcp, prom, cel, "net/http", module + "infra"},
-		"./functions/score":    {pebble, aws, gcp, prom, geo, agents, "net/http", module + "infra"},
-		"./functions/profile":  {pebble, aws, gcp, prom, geo, agents, module + "infra"},
-		"./functions/hito/...": {aws, gcp},
+		"./shared/...":            {pebble, aws, gcp, prom, "net/http"},
+		"./functions/beacon":      {pebble, aws, gcp, prom, cel, geo, agents, module + "infra"},
+		"./functions/enrich":      {pebble, aws, gcp, prom, cel, "net/http", module + "infra"},
+		"./functions/score":       {pebble, aws, gcp, prom, geo, agents, "net/http", module + "infra"},
+		"./functions/profile":     {pebble, aws, gcp, prom, geo, agents, module + "infra"},
+		"./functions/hito/...":    {aws, gcp, emulators},
+		"./functions/beacon/aws":  append([]string{cel, geo, agents, queues, secrets}, neverOnLambda...),
+		"./functions/enrich/aws":  append([]string{cel, queues, secrets}, neverOnLambda...),
+		"./functions/score/aws":   append([]string{geo, agents, secrets}, neverOnLambda...),
+		"./functions/profile/aws": append([]string{geo, agents, queues}, neverOnLambda...),
 	} {
 		for _, p := range list(t, pattern) {
 			if slices.Contains(conformance, strings.TrimPrefix(p.ImportPath, module)) {
 				continue
 			}
 			for _, dep := range p.Deps {
-				if i := slices.IndexFunc(forbidden, func(f string) bool {
-					return dep == f || strings.HasPrefix(dep, strings.TrimSuffix(f, "/")+"/")
-				}); i >= 0 {
+				if i := slices.IndexFunc(forbidden, func(f string) bool { return within(dep, f) }); i >= 0 {
 					t.Errorf("%s links %s (by %s)", p.ImportPath, dep, forbidden[i])
 				}
 			}
+		}
+	}
+}
+
+// within tells whether a package is the named one, or below it.
+func within(path, name string) bool {
+	return path == name || strings.HasPrefix(path, strings.TrimSuffix(name, "/")+"/")
+}
+
+// TestOneCloud: no binary links both clouds.
+func TestOneCloud(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		links := func(cloud string) bool {
+			return slices.ContainsFunc(p.Deps, func(dep string) bool { return within(dep, cloud) })
+		}
+		if p.Name == "main" && links(aws) && links(gcp) {
+			t.Errorf("%s links both clouds", p.ImportPath)
+		}
+	}
+}
+
+// TestMainsOnlyWire: what runs a function on a cloud is one short file.
+func TestMainsOnlyWire(t *testing.T) {
+	const most = 30 // lines
+	folders, err := filepath.Glob(filepath.Join("..", "..", "functions", "*", "aws"))
+	if err != nil || len(folders) < 4 {
+		t.Fatalf("functions for AWS: %v, %v", folders, err)
+	}
+	for _, folder := range folders {
+		files, err := filepath.Glob(filepath.Join(folder, "*"))
+		if err != nil || len(files) != 1 || filepath.Base(files[0]) != "main.go" {
+			t.Errorf("%s holds %v, it should hold main.go only", folder, files)
+		}
+		source, err := os.ReadFile(filepath.Join(folder, "main.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := bytes.Count(source, []byte("\n")); lines > most {
+			t.Errorf("%s/main.go has %d lines, at most %d are allowed: what it does beyond wiring belongs elsewhere", folder, lines, most)
 		}
 	}
 }
