@@ -27,7 +27,10 @@ type Behavior struct {
 	// ViewerAddress adds the header CloudFront-Viewer-Address, as an origin
 	// request policy may.
 	ViewerAddress bool
-	Origin        http.Handler
+	// Viewer is what a CloudFront Function does to a viewer's request before
+	// anything else; nil is none.
+	Viewer func(*http.Request)
+	Origin http.Handler
 }
 
 // edgeAddress is where the origins see requests come from: an address for
@@ -61,7 +64,10 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.Del(name)
 		}
 	}
-	h.Set("X-Forwarded-For", strings.Join(append(r.Header.Values("X-Forwarded-For"), viewer), ", "))
+	if b.Viewer != nil {
+		b.Viewer(out)
+	}
+	h.Set("X-Forwarded-For", strings.Join(append(h.Values("X-Forwarded-For"), viewer), ", "))
 	h.Set("Via", "1.1 edge.cloudfront.net (CloudFront)")
 	h.Set("X-Amz-Cf-Id", newID())
 	h.Del("Cloudfront-Viewer-Address") // a viewer cannot send it

@@ -31,8 +31,9 @@ type Function struct {
 	Endpoints map[string]string
 	// Credentials are those of the function's role.
 	Credentials aws.Credentials
-	// Interrupt is asked before an event is handed to a sandbox, and may have
-	// the sandbox killed some time after: nil never does.
+	// Interrupt is asked when an event was handed to a sandbox, and may have
+	// the sandbox killed some time after, if it has not answered by then; nil
+	// never does.
 	Interrupt func(payload []byte) (after time.Duration, kill bool)
 	// Line is given each line the function writes, in addition to Log.
 	Line func(line string)
@@ -176,17 +177,8 @@ func (f *Function) run(ctx context.Context, payload []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		var timer *time.Timer
-		if f.Interrupt != nil {
-			if after, kill := f.Interrupt(payload); kill {
-				timer = time.AfterFunc(after, func() { f.interrupt(s) })
-			}
-		}
 		start := time.Now()
 		answer, err := s.invoke(payload)
-		if timer != nil {
-			timer.Stop()
-		}
 		f.mu.Lock()
 		f.stats.Busy += time.Since(start)
 		f.settling++
@@ -198,11 +190,22 @@ func (f *Function) run(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 }
 
-func (f *Function) interrupt(s *sandbox) {
-	f.mu.Lock()
-	f.stats.Killed++
-	f.mu.Unlock()
-	s.kill()
+// interrupt asks whether to kill a sandbox that was just handed an event, and
+// does it later unless stopped.
+func (f *Function) interrupt(s *sandbox, payload []byte) (stop func() bool) {
+	if f.Interrupt == nil {
+		return func() bool { return false }
+	}
+	after, kill := f.Interrupt(payload)
+	if !kill {
+		return func() bool { return false }
+	}
+	return time.AfterFunc(after, func() {
+		f.mu.Lock()
+		f.stats.Killed++
+		f.mu.Unlock()
+		s.kill()
+	}).Stop
 }
 
 // acquire returns a sandbox that waits for an event, a new one if need be.

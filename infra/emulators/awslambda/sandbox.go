@@ -264,6 +264,7 @@ func (s *sandbox) invoke(payload []byte) ([]byte, error) {
 		s.kill()
 		return nil, errNotTaken
 	}
+	defer s.function.interrupt(s, payload)()
 	select {
 	case o := <-inv.done:
 		return o.answer, o.err
