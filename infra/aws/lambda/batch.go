@@ -298,18 +298,21 @@ func (b *batch) settle(ctx, work context.Context, from, end int) int {
 			fail(&b.records[i], b.places[i].item, err)
 		}
 	}
+	b.take()
 	if len(entries) > 0 {
-		if err := b.s.Quarantine.Put(ctx, entries); err != nil {
+		err := b.s.Quarantine.Put(ctx, entries)
+		if err != nil {
 			err = fmt.Errorf("put %d records in quarantine: %w", len(entries), err)
-			for _, item := range of {
-				b.items[item].err = cmp.Or(b.items[item].err, err)
-			}
 		} else {
 			b.quarantined += len(entries)
-			b.claim(ids, of)
+		}
+		for i, item := range of {
+			if err == nil && b.final {
+				err = b.claim(ctx, &b.items[item], ids[i])
+			}
+			b.items[item].err = cmp.Or(b.items[item].err, err)
 		}
 	}
-	b.take()
 	for from < end && b.items[from].err == nil {
 		from++
 	}

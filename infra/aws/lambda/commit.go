@@ -37,46 +37,60 @@ func (b *batch) take() {
 	}
 }
 
-// claim sees to it that the records in quarantine are committed under their IDs,
-// though there be nothing to book: should the message come again, and a record
-// succeed that time, its events have their outcome already.
-func (b *batch) claim(ids []string, items []int) {
-	if !b.final || b.s.Ledger == nil {
-		return
+// claim commits a record that is in quarantine for good, though there be nothing
+// to book: should the message come again, and the record succeed that time, its
+// events have their outcome already.
+func (b *batch) claim(ctx context.Context, it *item, id string) error {
+	if b.s.Ledger == nil {
+		return nil
 	}
-	for i, id := range ids {
-		it := &b.items[items[i]]
-		it.deltas = append(it.deltas, ledger.Delta{Source: id})
+	var deltas []ledger.Delta
+	it.deltas = slices.DeleteFunc(it.deltas, func(d ledger.Delta) bool {
+		if d.Source == id {
+			deltas = append(deltas, d)
+		}
+		return d.Source == id
+	})
+	if err := b.s.Ledger.CommitOnce(ctx, id, deltas); err != nil {
+		return fmt.Errorf("commit record %s, which is in quarantine: %w", id, err)
 	}
+	return nil
 }
 
-// commit books what was recorded of the items that are done, the first so many,
-// and what was recorded of no record.
+// commit books what was recorded of no record, and of the items that are done,
+// the first so many. Of a discarded batch it books these only when all are done:
+// if not, the message comes again, and they may end in quarantine then.
 func (b *batch) commit(ctx context.Context, done int) error {
 	if b.s.Ledger == nil {
 		return nil
 	}
 	var bookings []ledger.Booking
+	var once []*item
 	if len(b.loose) > 0 {
 		bookings = append(bookings, ledger.Booking{Deltas: b.loose})
 	}
+	if b.final && done < len(b.items) {
+		done = 0
+	}
 	for i := range b.items[:done] {
-		it := &b.items[i]
-		if len(it.deltas) == 0 {
-			continue
-		}
-		if !b.final && ours(it.partition) {
+		switch it := &b.items[i]; {
+		case len(it.deltas) == 0:
+		case b.final || !ours(it.partition):
+			once = append(once, it)
+		default:
 			bookings = append(bookings, ledger.Booking{Partition: string(it.partition), Sequence: string(it.sequence), Deltas: it.deltas})
-		} else if err := b.commitOnce(ctx, it); err != nil {
+		}
+	}
+	if len(bookings) > 0 {
+		log := b.s.Group + "/" + b.shard
+		if err := b.s.Ledger.Commit(ctx, log, bookings); err != nil {
+			return fmt.Errorf("commit %d bookings of %s: %w", len(bookings), log, err)
+		}
+	}
+	for _, it := range once {
+		if err := b.commitOnce(ctx, it); err != nil {
 			return err
 		}
-	}
-	if len(bookings) == 0 {
-		return nil
-	}
-	log := b.s.Group + "/" + b.shard
-	if err := b.s.Ledger.Commit(ctx, log, bookings); err != nil {
-		return fmt.Errorf("commit %d bookings of %s: %w", len(bookings), log, err)
 	}
 	return nil
 }
@@ -86,17 +100,15 @@ func (b *batch) commit(ctx context.Context, done int) error {
 func (b *batch) commitOnce(ctx context.Context, it *item) error {
 	order := func(a, b ledger.Delta) int { return strings.Compare(a.Source, b.Source) }
 	slices.SortStableFunc(it.deltas, order)
-	for from := 0; from < len(it.deltas); {
-		to := from + 1
-		for to < len(it.deltas) && it.deltas[to].Source == it.deltas[from].Source {
-			to++
+	for deltas := it.deltas; len(deltas) > 0; {
+		id, n := deltas[0].Source, 1
+		for n < len(deltas) && deltas[n].Source == id {
+			n++
 		}
-		id := it.deltas[from].Source
-		deltas := slices.DeleteFunc(slices.Clone(it.deltas[from:to]), func(d ledger.Delta) bool { return d.Project == "" && d.Counts == ledger.Counts{} })
-		if err := b.s.Ledger.CommitOnce(ctx, id, deltas); err != nil {
+		if err := b.s.Ledger.CommitOnce(ctx, id, deltas[:n]); err != nil {
 			return fmt.Errorf("commit record %s: %w", id, err)
 		}
-		from = to
+		deltas = deltas[n:]
 	}
 	return nil
 }

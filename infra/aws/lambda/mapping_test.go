@@ -276,8 +276,8 @@ func (m *mapping) deliver(ctx context.Context, shardID string, records []shard.R
 func (m *mapping) discard(ctx context.Context, shardID string, tries int, records []shard.Record) {
 	body := discardedBody(m.t, shardID, "RetryAttemptsExhausted", tries, records)
 	for receives := 1; receives <= 40; receives++ {
-		if ids, lost := m.invoke(ctx, sqsEvent(m.t, "message", body, receives)); len(ids) == 0 && !lost || ctx.Err() != nil {
-			return
+		if ids, _ := m.invoke(ctx, sqsEvent(m.t, "message", body, receives)); len(ids) == 0 || ctx.Err() != nil {
+			return // an answer that is lost here is not played
 		}
 	}
 	m.dead = append(m.dead, body)

@@ -112,8 +112,8 @@ func TestEveryRecordIsSettledOnce(t *testing.T) {
 		}
 		outcome := map[string]int{}
 		b := newBooks()
-		// CommitOnce does not fail: between an entry in quarantine and the commit that
-		// says so a crash leaves a record that may succeed the next time.
+		// CommitOnce does not fail, and no answer about a discarded batch is lost: with
+		// two such faults at once a record may be booked as both, scored and quarantined.
 		b.failCommit = func() error {
 			if fault(1) {
 				return errors.New("ledger away")
