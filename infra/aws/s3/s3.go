@@ -105,13 +105,13 @@ func (o Object) explain(err error) error {
 	name := "s3://" + o.Bucket + "/" + o.Key
 	switch code := code(err); {
 	case code == "NoSuchKey":
-		return fmt.Errorf("fetch %s: %w: upload it to the bucket: %w", name, ErrMissing, err)
+		return fmt.Errorf("get %s: %w: upload it to the bucket: %w", name, ErrMissing, err)
 	case code == "NoSuchBucket":
-		return fmt.Errorf("fetch %s: %w: there is no such bucket in this account and region: %w", name, ErrMissing, err)
+		return fmt.Errorf("get %s: %w: there is no such bucket in this account and region: %w", name, ErrMissing, err)
 	case code == "AccessDenied":
-		return fmt.Errorf("fetch %s: %w: upload it to the bucket, and allow s3:GetObject on it: %w", name, ErrMissing, err)
+		return fmt.Errorf("get %s: %w: upload it to the bucket, and allow s3:GetObject on it: %w", name, ErrMissing, err)
 	}
-	return fmt.Errorf("fetch %s: %w", name, err)
+	return fmt.Errorf("get %s: %w", name, err)
 }
 
 func code(err error) string {

@@ -83,7 +83,7 @@ func (s *Secret) Fetch(ctx context.Context, tag string) (data []byte, newTag str
 		data = []byte(*out.SecretString)
 	}
 	if len(data) == 0 {
-		return nil, "", fmt.Errorf("fetch secret %s: its current version has no value", s.ID)
+		return nil, "", fmt.Errorf("get secret %s: its current version has no value", s.ID)
 	}
 	s.tag, s.looked = aws.ToString(out.VersionId), began
 	if s.tag == tag && tag != "" {
@@ -96,10 +96,10 @@ func (s *Secret) Fetch(ctx context.Context, tag string) (data []byte, newTag str
 // read of an answer is left out, since it may be a part of the secret.
 func (s *Secret) explain(err error) error {
 	if _, unread := errors.AsType[*smithy.DeserializationError](err); unread {
-		return fmt.Errorf("fetch secret %s: the answer could not be read", s.ID)
+		return fmt.Errorf("get secret %s: the answer could not be read", s.ID)
 	}
 	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorCode() == "ResourceNotFoundException" {
-		return fmt.Errorf("fetch secret %s: there is none of that name with a value: create it, or put the keys document into it: %w", s.ID, err)
+		return fmt.Errorf("get secret %s: there is none of that name with a value: create it, or put the keys document into it: %w", s.ID, err)
 	}
-	return fmt.Errorf("fetch secret %s: %w", s.ID, err)
+	return fmt.Errorf("get secret %s: %w", s.ID, err)
 }
