@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"github.com/hitolayer/hito/infra/aws/kinesis/shard"
 	"github.com/hitolayer/hito/infra/aws/lambda"
 	"github.com/hitolayer/hito/infra/emulators/awslambda"
+	"github.com/hitolayer/hito/infra/emulators/fault"
 	"github.com/hitolayer/hito/shared/quarantine"
 	"github.com/hitolayer/hito/shared/stream"
 	"github.com/hitolayer/hito/shared/stream/streamtest"
@@ -35,25 +35,26 @@ func TestStreamConformance(t *testing.T) {
 		Patience:       time.Minute,
 	}
 	for _, b := range backends {
-		for name, make := range map[string]func(*kinesis.Client) *Publisher{
-			"Plain":     func(c *kinesis.Client) *Publisher { return &Publisher{Client: c} },
-			"Together":  func(c *kinesis.Client) *Publisher { return &Publisher{Client: c, Together: true} },
-			"TinyPacks": func(c *kinesis.Client) *Publisher { return &Publisher{Client: c, PackBytes: 1} },
-			"Flaky": func(c *kinesis.Client) *Publisher {
-				return &Publisher{Client: &flaky{API: c, rnd: rand.New(rand.NewPCG(3, 4))}}
-			},
+		for name, p := range map[string]Publisher{
+			"Plain":     {},
+			"Together":  {Together: true},
+			"TinyPacks": {PackBytes: 1},
+			"BadWire":   {},
 		} {
 			t.Run(b.name+"/"+name, func(t *testing.T) {
 				if b.name == "KinesisMock" && (testing.Short() || name != "Plain") {
 					t.Skip("slow, and the publisher is the same")
 				}
-				c := client(b.start(t))
+				url := b.start(t)
+				c := client(url)
+				used := c
+				if name == "BadWire" {
+					used = client(fault.Serve(t, badWire(url, 0.1, fault.Throttle, fault.Internal, fault.DropBefore, fault.DropAfter, fault.Partial)))
+				}
 				features := features
 				features.KeyAffinity = name != "Together" // that gives up keys' partitions
 				streamtest.Run(t, func(t *testing.T) streamtest.Stream {
-					p := make(c)
-					p.backoff = quick
-					u := &underTest{Publisher: p, client: c, arns: b.arns}
+					u := &underTest{Publisher: &Publisher{Client: used, Together: p.Together, PackBytes: p.PackBytes, backoff: quick}, client: c, used: used, arns: b.arns}
 					u.Stream, u.arn = createStream(t, c, 2)
 					return u
 				}, features)
@@ -68,7 +69,8 @@ const retries, redeliveries = 3, 3
 
 type underTest struct {
 	*Publisher
-	client *kinesis.Client
+	client *kinesis.Client // for the mapping
+	used   *kinesis.Client // for what is under test
 	arn    string
 	arns   bool
 
@@ -102,7 +104,7 @@ func (u *underTest) Fetch(ctx context.Context, arn, shardID, first, last string)
 	if !u.arns {
 		arn = u.Stream
 	}
-	return (&Reader{Client: u.client, backoff: quick}).Fetch(ctx, arn, shardID, first, last)
+	return (&Reader{Client: u.used, backoff: quick}).Fetch(ctx, arn, shardID, first, last)
 }
 
 func (u *underTest) Put(_ context.Context, entries []quarantine.Entry) error {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"github.com/hitolayer/hito/infra/aws/kinesis/shard"
 	"github.com/hitolayer/hito/infra/aws/retry"
 	"github.com/hitolayer/hito/infra/emulators"
+	"github.com/hitolayer/hito/infra/emulators/fault"
 	"github.com/hitolayer/hito/shared/stream"
 	"github.com/hitolayer/hito/shared/stream/pack"
 )
@@ -107,19 +107,56 @@ func TestEmulators(t *testing.T) {
 	for _, b := range backends {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
-			c := client(b.start(t))
-			t.Run("Published", func(t *testing.T) { b.published(t, c) })
-			t.Run("Fetched", func(t *testing.T) { b.fetched(t, c) })
+			url := b.start(t)
+			c := client(url)
+			t.Run("Published", func(t *testing.T) { b.published(t, c, c) })
+			t.Run("Fetched", func(t *testing.T) { b.fetched(t, c, c) })
+			t.Run("BadWire", func(t *testing.T) {
+				if b.name != "Kinesalite" {
+					t.Skip("slow, and the proxy is the same")
+				}
+				for _, kind := range []fault.Kind{
+					fault.Throttle, fault.Internal, fault.Unavailable, fault.DropBefore, fault.DropAfter, fault.Slow, fault.Partial,
+				} {
+					t.Run(string(kind), func(t *testing.T) {
+						p := badWire(url, 0.3, kind)
+						bad := client(fault.Serve(t, p))
+						b.published(t, c, bad)
+						if kind != fault.Partial {
+							b.fetched(t, c, bad)
+						}
+						if !slices.ContainsFunc(p.Calls(), func(c fault.Call) bool { return c.Fault == kind }) {
+							t.Errorf("no call met the fault")
+						}
+					})
+				}
+			})
 			t.Run("NoStream", func(t *testing.T) { b.noStream(t, c) })
 		})
 	}
 }
 
-// published: what Publish is given is on the shards once, each key on one.
-func (b backend) published(t *testing.T, c *kinesis.Client) {
+// slowest is more than timeout, which is what tests give a call. It is more than an
+// emulator needs on a busy machine.
+const timeout, slowest = time.Second, 1500 * time.Millisecond
+
+// badWire is a proxy before an emulator that has each kind of fault befall calls
+// with that probability: those that Publisher and Reader make.
+func badWire(url string, probability float64, kinds ...fault.Kind) *fault.Proxy {
+	p := &fault.Proxy{Endpoint: url, Random: rand.New(rand.NewPCG(3, 4))}
+	for _, kind := range kinds {
+		for _, action := range []string{"PutRecords", "GetShardIterator", "GetRecords"} {
+			p.Rules = append(p.Rules, fault.Rule{Kind: kind, Action: "kinesis:" + action, Probability: probability, Delay: slowest})
+		}
+	}
+	return p
+}
+
+// published: what Publish is given is on the shards, each key on one: once, unless calls failed.
+func (b backend) published(t *testing.T, c, used *kinesis.Client) {
 	const shards = 3
 	name, arn := createStream(t, c, shards)
-	p := &Publisher{Client: c, Stream: name, PackBytes: 4 << 10}
+	p := &Publisher{Client: used, Stream: name, PackBytes: 4 << 10, Timeout: timeout, backoff: quick}
 	records := some(3000, 200)
 	for i := range records {
 		records[i].Key = fmt.Sprint("u:", i%500)
@@ -152,11 +189,15 @@ func (b backend) published(t *testing.T, c *kinesis.Client) {
 			got = append(got, packed...)
 		}
 	}
+	if used != c { // what an answer did not arrive for is there twice
+		slices.SortFunc(got, func(a, b stream.Record) int { return int(a.Time - b.Time) })
+		got = slices.CompactFunc(got, func(a, b stream.Record) bool { return a.Time == b.Time })
+	}
 	sameRecords(t, got, records)
 }
 
 // fetched: every range of a shard is what Fetch returns of it.
-func (b backend) fetched(t *testing.T, c *kinesis.Client) {
+func (b backend) fetched(t *testing.T, c, used *kinesis.Client) {
 	name, arn := createStream(t, c, 2)
 	p := &Publisher{Client: c, Stream: name, PackBytes: 1}
 	if err := p.Publish(t.Context(), some(400, 50)); err != nil {
@@ -166,10 +207,10 @@ func (b backend) fetched(t *testing.T, c *kinesis.Client) {
 	if b.arns {
 		asked = arn
 	}
-	r := &Reader{Client: c, backoff: quick}
+	r := &Reader{Client: used, Timeout: timeout, backoff: quick}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for id, on := range contents(t, c, name) {
-		for range 10 {
+		for range 5 {
 			from := rnd.IntN(len(on))
 			to := from + rnd.IntN(len(on)-from)
 			got, err := r.Fetch(t.Context(), asked, id, *on[from].SequenceNumber, *on[to].SequenceNumber)
@@ -206,55 +247,4 @@ func (b backend) noStream(t *testing.T, c *kinesis.Client) {
 	} else if _, lost := errors.AsType[*shard.LostError](err); lost {
 		t.Errorf("a stream that is not there is taken for one that was trimmed: %v", err)
 	}
-}
-
-// flaky makes calls and entries fail, before and after they take effect.
-type flaky struct {
-	API
-	mu  sync.Mutex
-	rnd *rand.Rand
-}
-
-func (f *flaky) roll(n int) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.rnd.IntN(n)
-}
-
-func (f *flaky) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, options ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error) {
-	switch f.roll(8) {
-	case 0:
-		return nil, throttled()
-	case 1:
-		return nil, broken()
-	case 2:
-		if _, err := f.API.PutRecords(ctx, in, options...); err != nil {
-			return nil, err
-		}
-		return nil, &sdk.RequestCanceledError{Err: context.DeadlineExceeded} // the answer was lost
-	}
-	some := *in
-	some.Records = nil
-	var where []int
-	out := &kinesis.PutRecordsOutput{FailedRecordCount: new(int32), Records: make([]types.PutRecordsResultEntry, len(in.Records))}
-	for i, e := range in.Records {
-		if f.roll(4) > 0 {
-			some.Records = append(some.Records, e)
-			where = append(where, i)
-			continue
-		}
-		out.Records[i].ErrorCode = sdk.String([]string{"ProvisionedThroughputExceededException", "InternalFailure"}[f.roll(2)])
-		*out.FailedRecordCount++
-	}
-	if len(where) == 0 {
-		return out, nil
-	}
-	real, err := f.API.PutRecords(ctx, &some, options...)
-	if err != nil {
-		return nil, err
-	}
-	for i, at := range where {
-		out.Records[at] = real.Records[i]
-	}
-	return out, nil
 }

@@ -209,6 +209,9 @@ func TestFetchSaysWhatIsLost(t *testing.T) {
 				} else if len(got) > 0 {
 					t.Errorf("got %d records", len(got))
 				}
+				if n := c.s.calls["records"]; n > 10 || name == "All" && n > 1 {
+					t.Errorf("asked %d times", n)
+				}
 				if lost.Found != want {
 					t.Errorf("found %q, want %q", lost.Found, want)
 				}
