@@ -29,14 +29,19 @@ type Fetcher interface {
 // aggregate of the Kinesis Producer Library whose user records are packs.
 //
 // Lambda is told the first record that failed, and delivers it and all that
-// follow again. What failed for good, or cannot be read, goes to quarantine and
-// counts as done. When a handler panics the batch is halved until the record is
-// found, which then fails as any other: the mapping's bounded retries decide.
+// follow again. If that is the batch's first, the invocation fails: a mapping
+// with BisectBatchOnFunctionError then halves the batch, until the record that
+// fails is alone and holds up no other. What failed for good, or cannot be read,
+// goes to quarantine and counts as done. When a handler panics its call is halved
+// until the record is found, which then fails as any other: the mapping's bounded
+// retries decide.
 //
 // A batch that the mapping gives up goes to its on-failure destination: an SQS
 // queue that is to trigger the same function. Stream then reads its records from
-// the stream again, and what still fails goes to quarantine. The range it is
-// told holds just the batch only with a mapping whose ParallelizationFactor is 1.
+// the stream again, and what still fails goes to quarantine. It is told a range
+// of sequence numbers, in which a ParallelizationFactor above 1 puts records of
+// other batches too: they are handled again, which is harmless, but booked again.
+// A batch that was halved to one record has none in between.
 //
 // It must not be copied after its first invocation.
 type Stream struct {
@@ -72,7 +77,7 @@ type Stream struct {
 var recordPool = sync.Pool{New: func() any { return new([]record) }}
 
 // Invoke takes a Kinesis event, or an SQS event of the on-failure queue. It
-// fails only when it cannot read the event.
+// fails when it cannot read the event, or none of several Kinesis records is done.
 func (s *Stream) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if s.Before != nil {
 		s.Before(ctx)
@@ -102,7 +107,7 @@ func (s *Stream) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if len(items) == 0 {
 		return appendFailures(nil), nil
 	}
-	return s.deliver(ctx, string(records[0].shard()), items), nil
+	return s.deliver(ctx, string(records[0].shard()), items)
 }
 
 var errNoSequence = errors.New("neither a Kinesis record with eventID and sequence number, nor an SQS message")
@@ -125,7 +130,7 @@ func (it *item) read(r *record) error {
 }
 
 // deliver takes a batch that will come again as far as it fails.
-func (s *Stream) deliver(ctx context.Context, shard string, items []item) []byte {
+func (s *Stream) deliver(ctx context.Context, shard string, items []item) ([]byte, error) {
 	b := batch{s: s, shard: shard, items: items}
 	sortItems(items)
 	b.attempt, b.repeated = s.attempt(shard, items)
@@ -135,7 +140,7 @@ func (s *Stream) deliver(ctx context.Context, shard string, items []item) []byte
 	}
 	if done == len(items) {
 		s.emit(ctx, telemetry.Value{Name: "records_quarantined", Unit: telemetry.Count, V: float64(b.quarantined)})
-		return appendFailures(nil)
+		return appendFailures(nil), nil
 	}
 	first := items[done].sequence
 	attempt := 1
@@ -143,12 +148,15 @@ func (s *Stream) deliver(ctx context.Context, shard string, items []item) []byte
 		attempt = b.attempt
 	}
 	s.remember(shard, first, items[len(items)-1].sequence, attempt)
-	logger(s.Log).ErrorContext(ctx, "records come again", "group", s.Group, "shard", shard, "first", string(first),
-		"kinesis_records", len(items)-done, "of", len(items), "attempt", attempt, "error", why)
 	s.emit(ctx,
 		telemetry.Value{Name: "records_redelivered", Unit: telemetry.Count, V: float64(len(items) - done)},
 		telemetry.Value{Name: "records_quarantined", Unit: telemetry.Count, V: float64(b.quarantined)})
-	return appendFailures(nil, first)
+	if done == 0 && len(items) > 1 {
+		return nil, fmt.Errorf("%s: all %d records of %s from %s come again, attempt %d: %w", s.Group, len(items), shard, first, attempt, why)
+	}
+	logger(s.Log).ErrorContext(ctx, "records come again", "group", s.Group, "shard", shard, "first", string(first),
+		"kinesis_records", len(items)-done, "of", len(items), "attempt", attempt, "error", why)
+	return appendFailures(nil, first), nil
 }
 
 // emit emits values unless all of them are 0: batches that go well say nothing.
