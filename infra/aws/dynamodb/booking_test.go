@@ -8,12 +8,14 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/hitolayer/hito/infra/emulators/fault"
 	"github.com/hitolayer/hito/shared/ledger"
 	"github.com/hitolayer/hito/shared/quarantine"
 )
@@ -35,7 +37,7 @@ func drawDelta(t *rapid.T, run string) ledger.Delta {
 
 // balance is what a ledger shows of a run's projects.
 func balance(ctx context.Context, l *Ledger, run string) (string, error) {
-	var out string
+	var out strings.Builder
 	for _, project := range []string{run, run + "/b"} {
 		totals, err := l.Totals(ctx, project)
 		if err != nil {
@@ -45,14 +47,14 @@ func balance(ctx context.Context, l *Ledger, run string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		out += fmt.Sprintln(totals, minutes)
+		fmt.Fprintln(&out, totals, minutes)
 	}
-	return out, nil
+	return out.String(), nil
 }
 
 // expected is what it must show after these deltas.
 func expected(run string, deltas []ledger.Delta) string {
-	var out string
+	var out strings.Builder
 	for _, project := range []string{run, run + "/b"} {
 		var totals ledger.Totals
 		minutes := make(map[int64]ledger.Counts)
@@ -69,9 +71,9 @@ func expected(run string, deltas []ledger.Delta) string {
 				list = append(list, ledger.Minute{Minute: m, Counts: c, InFlight: c.InFlight()})
 			}
 		}
-		out += fmt.Sprintln(totals, list)
+		fmt.Fprintln(&out, totals, list)
 	}
-	return out
+	return out.String()
 }
 
 // TestBookedOnce: records of a log are delivered as Lambda does: in batches,
@@ -79,8 +81,7 @@ func expected(run string, deltas []ledger.Delta) string {
 // because the answer was lost, some partitions of the log at the same time as
 // others. What is booked is each record's outcome once.
 func TestBookedOnce(t *testing.T) {
-	w := &wire{throttle: .05, broken: .05, lost: .15, partial: .3, conflict: .1}
-	l := &Ledger{Client: w.client(t), Table: empty(t), Retry: quick}
+	l := &Ledger{Client: faulty(t, everyFault), Table: empty(t), Retry: quick}
 	calm := &Ledger{Client: (&wire{}).client(t), Table: l.Table}
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
@@ -221,8 +222,7 @@ func TestNothingNewIsNotWritten(t *testing.T) {
 // TestQuarantineOnBadWire: entries are put again and again, by several at a
 // time, over a wire that loses answers: each is there once and booked once.
 func TestQuarantineOnBadWire(t *testing.T) {
-	w := &wire{throttle: .05, broken: .05, lost: .15, conflict: .1, partial: .3}
-	api, name := w.client(t), empty(t)
+	api, name := faulty(t, everyFault), empty(t)
 	q, calm := &Quarantine{Client: api, Table: name, Retry: quick}, &Quarantine{Client: (&wire{}).client(t), Table: name}
 	const n = 120
 	var entries []quarantine.Entry
@@ -266,8 +266,7 @@ func TestQuarantineOnBadWire(t *testing.T) {
 
 // TestPutFails: nil only when everything is kept.
 func TestPutFails(t *testing.T) {
-	w := &wire{broken: 1}
-	q := &Quarantine{Client: w.client(t), Table: empty(t), Retry: quick}
+	q := &Quarantine{Client: faulty(t, []fault.Rule{{Kind: fault.DropBefore, Probability: 1}}), Table: empty(t), Retry: quick}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if err := q.Put(ctx, []quarantine.Entry{entryOf(1, quarantine.Enrich)}); err == nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/hitolayer/hito/infra/aws/dynamodb/dynamodbtest"
 	"github.com/hitolayer/hito/infra/aws/retry"
 	"github.com/hitolayer/hito/infra/emulators"
+	"github.com/hitolayer/hito/infra/emulators/fault"
 	"github.com/hitolayer/hito/shared/profile"
 	"github.com/hitolayer/hito/shared/profile/storetest"
 )
@@ -34,8 +35,7 @@ func TestStoreOnBadWire(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) profile.Store {
-				w := &wire{throttle: .03, broken: .03, lost: .03, partial: .5}
-				return &Store{Client: w.client(t, func(o *dynamodb.Options) { o.Retryer = c.retryer }), Table: empty(t), Retry: quick}
+				return &Store{Client: faulty(t, everyFault, func(o *dynamodb.Options) { o.Retryer = c.retryer }), Table: empty(t), Retry: quick}
 			}, storetest.Features{MaxStateBytes: 2 << 20})
 		})
 	}
@@ -116,8 +116,8 @@ func TestLostAnswer(t *testing.T) {
 
 // TestSlowAnswer: an answer that does not come is asked for again.
 func TestSlowAnswer(t *testing.T) {
-	w := &wire{slow: .4}
-	s := &Store{Client: w.client(t), Table: empty(t), Retry: retry.Call{Timeout: 100 * time.Millisecond, Backoff: quick.Backoff}}
+	api := faulty(t, []fault.Rule{{Kind: fault.Slow, Probability: .4, Delay: time.Second}})
+	s := &Store{Client: api, Table: empty(t), Retry: retry.Call{Timeout: 200 * time.Millisecond, Backoff: quick.Backoff}}
 	for i := range 10 {
 		f := one(t, s, shopU1)
 		if f.State.Events != int64(i) || f.Version != uint64(i) {
@@ -131,8 +131,7 @@ func TestSlowAnswer(t *testing.T) {
 // TestNoTimeLeft: what is throttled for good ends when ctx leaves no time, and
 // says why.
 func TestNoTimeLeft(t *testing.T) {
-	w := &wire{throttle: 1}
-	api, name := w.client(t), empty(t)
+	api, name := faulty(t, []fault.Rule{{Kind: fault.Throttle, Probability: 1}}), empty(t)
 	s, l := &Store{Client: api, Table: name}, &Ledger{Client: api, Table: name}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()

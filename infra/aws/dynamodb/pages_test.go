@@ -15,8 +15,7 @@ import (
 // TestPages: the segments together have every fragment once, of whatever size
 // and name, and nothing else.
 func TestPages(t *testing.T) {
-	w := &wire{throttle: .1, broken: .1, lost: .1, partial: .5}
-	s := &Store{Client: w.client(t), Table: empty(t), Retry: quick}
+	s := &Store{Client: faulty(t, everyFault), Table: empty(t), Retry: quick}
 	want := make(map[profile.Key]int64)
 	var fs []*profile.Fragment
 	add := func(project, visitor string, state *profile.State) {

@@ -66,8 +66,8 @@ func wantState(t *testing.T, s *Store, version uint64, want *profile.State) {
 // TestSizes: a fragment grows beyond one item, beyond what one transaction or
 // one answer holds, and shrinks again; nothing stays behind.
 func TestSizes(t *testing.T) {
-	w := &wire{}
-	s := &Store{Client: w.client(t), Table: empty(t), Retry: quick}
+	api, name := client(t)
+	s := &Store{Client: api, Table: name}
 	f := one(t, s, shopU1)
 	for i, c := range []struct{ size, parts int }{
 		{100, 0}, {379 << 10, 0}, {390 << 10, 2}, {3 << 20, 9}, {20 << 20, 54}, {3 << 20, 9}, {3 << 20, 9}, {10, 0}, {500 << 10, 2}, {2000, 0}, {2000, 0},
@@ -82,8 +82,7 @@ func TestSizes(t *testing.T) {
 // TestPartsOnBadWire: as TestSizes, with lost requests and answers; whatever
 // the moment, what can be read is the last that was saved.
 func TestPartsOnBadWire(t *testing.T) {
-	w := &wire{throttle: .05, broken: .05, lost: .1, partial: .5}
-	s := &Store{Client: w.client(t), Table: empty(t), Retry: quick}
+	s := &Store{Client: faulty(t, everyFault), Table: empty(t), Retry: quick}
 	f := one(t, s, shopU1)
 	for i := range 30 {
 		f.State = noise([]int{500, 400 << 10, 1 << 20}[i%3], uint64(i))
