@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime/debug"
@@ -90,9 +91,7 @@ func base(t *testing.T, more map[string]string) (*bucket, *Base, *bytes.Buffer) 
 		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": server.URL,
 		"HITO_TABLE": "table", "HITO_RAW_STREAM": "raw", "HITO_PROJECTS_BUCKET": "projects",
 	}
-	for k, v := range more {
-		vars[k] = v
-	}
+	maps.Copy(vars, more)
 	f, err := open("beacon", lookup(vars))
 	if err != nil {
 		t.Fatal(err)
@@ -218,16 +217,26 @@ func TestFresh(t *testing.T) {
 	}
 }
 
-func TestLimitMemory(t *testing.T) {
-	before := debug.SetMemoryLimit(-1)
-	defer debug.SetMemoryLimit(before)
-	limitMemory(lookup(map[string]string{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024", "GOMEMLIMIT": "1GiB"}))
-	if got := debug.SetMemoryLimit(-1); got != before {
-		t.Errorf("what was set by hand is now %d", got)
-	}
-	limitMemory(lookup(map[string]string{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024"}))
-	if got, want := debug.SetMemoryLimit(-1), int64(1<<30)*9/10; got != want {
-		t.Errorf("limit %d, want %d", got, want)
+func TestTuneMemory(t *testing.T) {
+	limit, percent := debug.SetMemoryLimit(-1), debug.SetGCPercent(100)
+	defer debug.SetMemoryLimit(limit)
+	defer debug.SetGCPercent(percent)
+	for _, c := range []struct {
+		vars    map[string]string
+		limit   int64
+		percent int
+	}{
+		{map[string]string{}, limit, 100},
+		{map[string]string{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024", "GOMEMLIMIT": "1GiB"}, limit, 100},
+		{map[string]string{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024", "GOGC": "50"}, 1 << 30 * 9 / 10, 100},
+		{map[string]string{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512"}, 512 << 20 * 9 / 10, gcPercent},
+	} {
+		debug.SetMemoryLimit(limit)
+		debug.SetGCPercent(100)
+		tuneMemory(lookup(c.vars))
+		if l, p := debug.SetMemoryLimit(-1), debug.SetGCPercent(100); l != c.limit || p != c.percent {
+			t.Errorf("%v: limit %d and %d %%, want %d and %d %%", c.vars, l, p, c.limit, c.percent)
+		}
 	}
 }
 
