@@ -64,13 +64,13 @@ type lineWriter struct {
 func (w *lineWriter) Write(p []byte) (int, error) {
 	n := len(p)
 	for {
-		i := bytes.IndexByte(p, '\n')
-		if i < 0 {
+		before, after, ok := bytes.Cut(p, []byte{'\n'})
+		if !ok {
 			w.rest = append(w.rest, p...)
 			return n, nil
 		}
-		w.line(string(w.rest) + string(p[:i]))
-		w.rest, p = w.rest[:0], p[i+1:]
+		w.line(string(w.rest) + string(before))
+		w.rest, p = w.rest[:0], after
 	}
 }
 

@@ -159,7 +159,7 @@ func TestEdge(t *testing.T) {
 			{Pattern: "/v1/profiles/*", Methods: []string{"GET", "HEAD", "OPTIONS", "DELETE"}, Origin: origin("profile"), Headers: map[string]string{"X-Edge": "secret"}},
 			{Pattern: "v1/ledger", Origin: origin("profile"), ViewerAddress: true},
 		},
-		Default: Behavior{Origin: origin("beacon")},
+		Default: Behavior{Origin: origin("beacon"), Viewer: func(r *http.Request) { r.Header.Del("X-Forwarded-For") }},
 	}
 	url := serve(t, e)
 	get := func(method, path string, header http.Header) (urlEvent, int) {
@@ -194,7 +194,7 @@ func TestEdge(t *testing.T) {
 	if got, _ = get("GET", "/v1/ledger", spoofed); !strings.HasPrefix(got.Headers["cloudfront-viewer-address"], "127.0.0.1:") {
 		t.Errorf("the viewer's address is %s", got.Headers["cloudfront-viewer-address"])
 	}
-	if got, _ = get("GET", "/", nil); got.Headers["x-forwarded-for"] != "127.0.0.1" {
+	if got, _ = get("GET", "/", spoofed); got.Headers["x-forwarded-for"] != "127.0.0.1" {
 		t.Errorf("x-forwarded-for is %s", got.Headers["x-forwarded-for"])
 	}
 }
