@@ -19,6 +19,9 @@ func TestStart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds every function")
 	}
+	if runtime.GOOS != "linux" {
+		t.Skip("NOT RUN: the packages are for Linux")
+	}
 	dir := t.TempDir()
 	packages, err := aws.Build{Root: "../../..", Out: dir, Arch: runtime.GOARCH}.Run(t.Context())
 	if err != nil {
