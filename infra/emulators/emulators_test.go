@@ -1,6 +1,8 @@
 package emulators
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -137,5 +139,74 @@ func TestMoto(t *testing.T) {
 	}
 	if secret, err := secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: new("keys")}); err != nil || *secret.SecretString != "shop: {}" {
 		t.Error(secret, err)
+	}
+}
+
+// A queue must not lose a message, nor give it to two receivers, when several
+// send, receive and delete at once: acceptance tests count.
+func TestMotoQueueLosesNothing(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	client := sqs.NewFromConfig(config(Moto(t)))
+	queue, err := client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: new("actions"), Attributes: map[string]string{"VisibilityTimeout": "600"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const senders, batches, receivers = 4, 25, 4
+	var sending sync.WaitGroup
+	for sender := range senders {
+		sending.Go(func() {
+			for batch := range batches {
+				in := &sqs.SendMessageBatchInput{QueueUrl: queue.QueueUrl}
+				for i := range 10 {
+					in.Entries = append(in.Entries, sqstypes.SendMessageBatchRequestEntry{Id: new(fmt.Sprint(i)), MessageBody: new(fmt.Sprint(sender, batch, i))})
+				}
+				if out, err := client.SendMessageBatch(ctx, in); err != nil || len(out.Failed) > 0 {
+					t.Error(out, err)
+				}
+			}
+		})
+	}
+	var mu sync.Mutex
+	seen := map[string]int{}
+	const messages = senders * batches * 10
+	total := func() (all int) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, n := range seen {
+			all += n
+		}
+		return all
+	}
+	deadline := time.Now().Add(time.Minute)
+	var receiving sync.WaitGroup
+	for range receivers {
+		receiving.Go(func() {
+			for total() < messages && time.Now().Before(deadline) {
+				out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: queue.QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 1})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				in := &sqs.DeleteMessageBatchInput{QueueUrl: queue.QueueUrl}
+				mu.Lock()
+				for i, m := range out.Messages {
+					seen[*m.Body]++
+					in.Entries = append(in.Entries, sqstypes.DeleteMessageBatchRequestEntry{Id: new(fmt.Sprint(i)), ReceiptHandle: m.ReceiptHandle})
+				}
+				mu.Unlock()
+				if len(in.Entries) == 0 {
+					continue
+				}
+				if out, err := client.DeleteMessageBatch(ctx, in); err != nil || len(out.Failed) > 0 {
+					t.Error(out, err)
+				}
+			}
+		})
+	}
+	sending.Wait()
+	receiving.Wait()
+	if len(seen) != messages || total() != messages {
+		t.Errorf("%d messages came %d times, want %d once", len(seen), total(), messages)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -19,9 +20,7 @@ type answer struct {
 
 func (a *answer) write(w http.ResponseWriter, method string) {
 	header := w.Header()
-	for name, values := range a.header {
-		header[name] = values
-	}
+	maps.Copy(header, a.header)
 	header.Del("Connection")
 	if method != http.MethodHead {
 		header.Set("Content-Length", strconv.Itoa(len(a.body)))

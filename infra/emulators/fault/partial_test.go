@@ -51,7 +51,7 @@ func TestPartialPutRecords(t *testing.T) {
 	codes := map[string]int{}
 	failed := 0
 	for i, r := range out.Records {
-		data := fmt.Sprintf("%q", []byte(fmt.Sprint(i)))
+		data := fmt.Sprintf("%q", fmt.Append(nil, i))
 		base64, _ := json.Marshal(fmt.Append(nil, i))
 		if code := aws.ToString(r.ErrorCode); code != "" {
 			failed++

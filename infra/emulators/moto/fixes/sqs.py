@@ -1,8 +1,11 @@
-"""SQS: attributes that Terraform waits for, and no message lost among concurrent callers."""
+"""SQS: attributes that Terraform waits for, no message lost among concurrent callers, and queues of thousands."""
 
+import functools
+import itertools
 import json
 import time
 
+from moto.sqs import models
 from moto.sqs.models import Queue, SQSBackend
 
 from . import instead
@@ -33,6 +36,30 @@ def attributes_as_written(self):
 Queue.attributes = property(attributes_as_written)
 Queue.redrive_allow_policy = None
 Queue.BASE_ATTRIBUTES = [*Queue.BASE_ATTRIBUTES, "RedriveAllowPolicy"]
+
+# Each message sent or received has the clock read several times for each message that waits: with a thousand of them a
+# batch takes a second.
+
+
+def waiting(self):
+    now = time.time() * 1000
+    return [m for m in self._messages if now > m.visible_at and now >= m.delayed_until]
+
+
+def count(predicate):
+    return property(lambda self: sum(map(predicate, self._messages, itertools.repeat(time.time() * 1000))))
+
+
+models.camelcase_to_underscores = functools.cache(models.camelcase_to_underscores)
+Queue.messages = property(waiting)
+Queue.approximate_number_of_messages_delayed = count(lambda m, now: now < m.delayed_until)
+Queue.approximate_number_of_messages_not_visible = count(lambda m, now: now <= m.visible_at)
+
+
+@instead(SQSBackend, "is_message_valid_based_on_retention_period")
+def is_message_valid_based_on_retention_period(original, self, queue_name, message):
+    return message.sent_timestamp / 1000 + self.get_queue(queue_name).message_retention_period > time.time()
+
 
 # A queue's messages are a list which a deletion replaces, so that a message added meanwhile would be lost; and two
 # receivers would get the same message. The queue's own lock is held instead.
