@@ -4,7 +4,7 @@ variable "edge" {
   description = <<-E
     kind: none (the functions' own URLs are public), cloudfront (one hostname, a firewall, HTTP/3; set trusted_proxies
     to 1) or api_gateway (one hostname, a throttle, an access log). domain: your hostname, its ACM certificate (in
-    us-east-1 for cloudfront, in the install's region for api_gateway) and, to have the records made, its Route 53 zone.
+    us-east-1 for cloudfront, in the install's region for api_gateway) and, to have the records made, the id of its Route 53 zone.
     firewall: whether CloudFront has a WAF; requests_per_address: how many requests one address may send in five
     minutes; common_rules: what AWS' common rules do there, off, count or block. requests_per_second and burst: what
     the API Gateway lets through.

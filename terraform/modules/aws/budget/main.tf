@@ -10,7 +10,7 @@ resource "aws_budgets_budget" "this" {
   tags         = var.labels
 
   dynamic "cost_filter" {
-    for_each = length(var.labels_counted) == 0 ? [] : [[for k, v in var.labels_counted : "user:${k}$${v}"]]
+    for_each = length(var.labels_counted) == 0 ? [] : [[for k, v in var.labels_counted : format("user:%s$%s", k, v)]]
     content {
       name   = "TagKeyValue"
       values = cost_filter.value

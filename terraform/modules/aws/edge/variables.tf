@@ -31,7 +31,7 @@ variable "functions" {
 }
 
 variable "domain" {
-  description = "Hostname to serve under, null for the product's own. certificate is an ACM certificate's ARN: in us-east-1 for cloudfront, in the stack's region for api_gateway. With a zone (a Route 53 hosted zone's id) the records are made too."
+  description = "Hostname to serve under, null for the product's own. certificate is an ACM certificate's ARN: in us-east-1 for cloudfront, in the stack's region for api_gateway. With a zone (the id of a Route 53 hosted zone that exists already) the records are made too."
   type = object({
     name        = string
     certificate = string

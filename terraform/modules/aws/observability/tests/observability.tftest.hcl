@@ -1,0 +1,183 @@
+mock_provider "aws" {
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-west-1:123456789012:hito-alerts" }
+  }
+  mock_resource "aws_kms_key" {
+    defaults = { arn = "arn:aws:kms:eu-west-1:123456789012:key/1" }
+  }
+}
+
+variables {
+  account = "123456789012"
+  region  = "eu-west-1"
+  name    = "hito"
+  functions = {
+    beacon  = { name = "hito-beacon", timeout_seconds = 10, log_group_name = "/aws/lambda/hito-beacon", public = true }
+    enrich  = { name = "hito-enrich", timeout_seconds = 30, log_group_name = "/aws/lambda/hito-enrich", stream = "hito-raw" }
+    score   = { name = "hito-score", timeout_seconds = 30, log_group_name = "/aws/lambda/hito-score", stream = "hito-enriched" }
+    profile = { name = "hito-profile", timeout_seconds = 30, log_group_name = "/aws/lambda/hito-profile", public = true }
+  }
+  streams  = { raw = "hito-raw", enriched = "hito-enriched" }
+  queues   = { actions = { name = "hito-actions", dead_letter_name = "hito-actions-dead" } }
+  tables   = { table = { name = "hito", indexes = ["quarantine"] } }
+  archives = { enriched = "hito-archive" }
+}
+
+run "alarms" {
+  assert {
+    condition = length(setsubtract([
+      "beacon-5xx", "beacon-refused", "quarantine", "score-window-evictions",
+      "beacon-errors", "beacon-throttles", "beacon-duration", "beacon-errors-logged",
+      "enrich-iterator-age", "score-iterator-age", "enrich-stalled", "score-stalled",
+      "actions-dead-letters", "actions-age", "raw-write-throttles", "enriched-write-throttles",
+      "table-throttles", "table-system-errors", "enriched-archive-age", "latency-burn-fast", "latency-burn-slow",
+    ], keys(output.alarms))) == 0
+    error_message = "Something is not watched."
+  }
+  assert {
+    condition     = !contains(keys(output.alarms), "beacon-iterator-age")
+    error_message = "The beacon reads no stream."
+  }
+  assert {
+    condition = alltrue([for a in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_composite_alarm.burn)) :
+      can(regex("^\\[(page|ticket)\\] .+ Runbook: https://.+/docs/runbooks/[a-z0-9-]+\\.md$", a.alarm_description))
+    ])
+    error_message = "Every alarm must say whether it wakes, and lead to a runbook."
+  }
+  assert {
+    condition     = alltrue([for key, a in aws_cloudwatch_metric_alarm.this : length(a.alarm_actions) == (startswith(key, "latency-burn-") ? 0 : 1)]) && alltrue([for a in aws_cloudwatch_composite_alarm.burn : length(a.alarm_actions) == 1])
+    error_message = "Every alarm must tell the topic, unless another tells for it."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["score-duration"].threshold == 24000 && aws_cloudwatch_metric_alarm.this["score-iterator-age"].threshold == 60000
+    error_message = "Thresholds are in milliseconds."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["score-iterator-age"].treat_missing_data == "ignore"
+    error_message = "A reader that stopped has not caught up."
+  }
+}
+
+run "burn" {
+  assert {
+    condition = { for w in ["long", "short"] : w => {
+      period    = one([for q in aws_cloudwatch_metric_alarm.this["latency-burn-fast-${w}"].metric_query : q.metric[0].period if q.id == "share"])
+      threshold = aws_cloudwatch_metric_alarm.this["latency-burn-fast-${w}"].threshold
+    } } == { long = { period = 3600, threshold = 85.6 }, short = { period = 300, threshold = 85.6 } }
+    error_message = "14.4 times the budget of one percent is 14.4 percent, within an hour and within five minutes."
+  }
+  assert {
+    condition     = aws_cloudwatch_composite_alarm.burn["fast"].alarm_rule == "ALARM(\"hito-latency-burn-fast-long\") AND ALARM(\"hito-latency-burn-fast-short\")"
+    error_message = "Both windows must burn."
+  }
+  assert {
+    condition     = one([for q in aws_cloudwatch_metric_alarm.this["latency-burn-slow-long"].metric_query : q.metric[0].stat if q.id == "share"]) == "PR(:1000)" && aws_cloudwatch_metric_alarm.this["latency-burn-slow-long"].comparison_operator == "LessThanThreshold"
+    error_message = "The share of batches within a second is what is watched."
+  }
+}
+
+run "topic" {
+  assert {
+    condition     = aws_sns_topic.alerts.kms_master_key_id == "arn:aws:kms:eu-west-1:123456789012:key/1" && aws_kms_key.alerts[0].enable_key_rotation
+    error_message = "The topic must be encrypted with a key of its own."
+  }
+  assert {
+    condition     = one([for s in jsondecode(aws_kms_key.alerts[0].policy).Statement : s.Principal.Service if s.Sid == "Alarms"]) == "cloudwatch.amazonaws.com"
+    error_message = "Alarms must be able to use the topic's key, or they are lost without a word."
+  }
+  assert {
+    condition     = one([for s in jsondecode(aws_sns_topic_policy.alerts.policy).Statement : s.Condition.StringEquals["aws:SourceAccount"] if s.Sid == "Alarms"]) == "123456789012"
+    error_message = "Only this account's alarms may tell."
+  }
+}
+
+run "settings" {
+  command = plan
+  variables {
+    notify         = { team = { address = "team@shop.example" }, pager = { protocol = "https", address = "https://events.pager.example/1" } }
+    quiet          = ["beacon-5xx", "latency-burn-slow"]
+    api            = "abc123"
+    encryption_key = "arn:aws:kms:eu-west-1:123456789012:key/9"
+    slo            = { milliseconds = 2000, percent = 95 }
+    thresholds     = { beacon_5xx_percent = 2 }
+    runbooks       = "https://wiki.shop.example/docs/runbooks"
+  }
+  assert {
+    condition     = !aws_cloudwatch_metric_alarm.this["beacon-5xx"].actions_enabled && !aws_cloudwatch_composite_alarm.burn["slow"].actions_enabled && aws_cloudwatch_composite_alarm.burn["fast"].actions_enabled
+    error_message = "Quiet alarms tell nobody, others do."
+  }
+  assert {
+    condition     = one([for q in aws_cloudwatch_metric_alarm.this["beacon-5xx"].metric_query : q.metric[0].namespace if q.id == "failed"]) == "AWS/ApiGateway" && aws_cloudwatch_metric_alarm.this["beacon-5xx"].threshold == 2
+    error_message = "Behind an API Gateway its 5xx count."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["latency-burn-slow-long"].threshold == 70 && length(aws_kms_key.alerts) == 0 && length(aws_sns_topic_subscription.alerts) == 2
+    error_message = "Six times the budget of five percent is thirty; with a key given none is made; everybody is subscribed."
+  }
+  assert {
+    condition     = endswith(aws_cloudwatch_metric_alarm.this["quarantine"].alarm_description, "https://wiki.shop.example/docs/runbooks/quarantine.md")
+    error_message = "Runbooks may be elsewhere."
+  }
+}
+
+run "little_to_watch" {
+  command = plan
+  variables {
+    functions = {}
+    streams   = {}
+    queues    = {}
+    tables    = {}
+    archives  = {}
+  }
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.this) == 0 && length(aws_cloudwatch_composite_alarm.burn) == 0
+    error_message = "What is not there is not watched."
+  }
+}
+
+run "bad_notify" {
+  command = plan
+  variables {
+    notify = { team = { protocol = "http", address = "http://x" } }
+  }
+  expect_failures = [var.notify]
+}
+
+run "bad_address" {
+  command = plan
+  variables {
+    notify = { team = { address = "team" } }
+  }
+  expect_failures = [var.notify]
+}
+
+run "impossible_burn" {
+  command = plan
+  variables {
+    slo = { percent = 90 } # 14.4 times ten percent
+  }
+  expect_failures = [var.slo]
+}
+
+run "bad_windows" {
+  command = plan
+  variables {
+    slo = { burns = { odd = { rate = 2, long = 300, short = 310 } } }
+  }
+  expect_failures = [var.slo]
+}
+
+run "bad_settings" {
+  command = plan
+  variables {
+    account        = "1"
+    region         = "Ireland"
+    name           = "Hito"
+    runbooks       = "http://wiki/"
+    encryption_key = "alias/aws/sns"
+    thresholds     = { refused_percent = 100 }
+    functions      = { beacon = { name = "b", timeout_seconds = 0, log_group_name = "x" } }
+    tables         = { t = { name = "t", indexes = ["a", "b", "c", "d", "e"] } }
+  }
+  expect_failures = [var.account, var.region, var.name, var.runbooks, var.encryption_key, var.thresholds, var.functions, var.tables]
+}
