@@ -7,7 +7,7 @@ locals {
   default_size = {
     beacon  = { memory_mb = 512, timeout_seconds = 10, concurrency = null, warm_instances = 0, canary = null }
     enrich  = { memory_mb = 1024, timeout_seconds = 30, concurrency = null, warm_instances = 0, canary = null }
-    score   = { memory_mb = 1769, timeout_seconds = 30, concurrency = null, warm_instances = 0, canary = null }
+    score   = { memory_mb = 1769, timeout_seconds = 60, concurrency = null, warm_instances = 0, canary = null }
     profile = { memory_mb = 512, timeout_seconds = 30, concurrency = null, warm_instances = 0, canary = null }
   }
   size = { for f, size in local.default_size : f => {
@@ -22,9 +22,10 @@ locals {
 # What several of them may do.
 locals {
   read_projects = {
+    # What is configured, and what of it was last good.
     ReadProjects = {
       actions   = ["s3:GetObject"]
-      resources = ["${module.projects.arn}/projects/*"]
+      resources = ["${module.projects.arn}/projects/*", "${module.projects.arn}/lastgood/*"]
     }
   }
 
@@ -169,8 +170,8 @@ module "score" {
   }
 
   permissions = merge(local.read_projects, local.read_books, local.write_books, {
-    KeepLastGoodRules = {
-      actions   = ["s3:GetObject", "s3:PutObject"]
+    KeepLastGood = {
+      actions   = ["s3:PutObject"]
       resources = ["${module.projects.arn}/lastgood/*"]
     }
     # A fragment too large for one item is in several, which are put and, once replaced, deleted.
@@ -178,6 +179,11 @@ module "score" {
       actions    = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
       resources  = [module.table.arn]
       conditions = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["f/*"] } }
+    }
+    # A scan names no key, so that it cannot be narrowed by keys.
+    SweepProfiles = {
+      actions   = ["dynamodb:Scan"]
+      resources = [module.table.arn]
     }
     PublishActions = {
       actions   = ["sqs:SendMessage"]
@@ -203,6 +209,11 @@ module "score" {
 
   queue_triggers = {
     redrive = { queue = module.redrive["score"].arn, batch_size = 1, concurrency = 2 }
+  }
+
+  # Segments follow time and new rules without events: every minute a sixtieth of all profiles is decided anew.
+  schedule_triggers = {
+    sweep = { minutes = 1, enabled = var.sweep }
   }
 }
 

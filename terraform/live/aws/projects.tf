@@ -34,7 +34,8 @@ module "projects" {
 
 # Made up anew with every plan, and forgotten: written only with a new secret_keys_version.
 ephemeral "aws_secretsmanager_random_password" "key" {
-  for_each = var.write_keys
+  provider = aws.keys
+  for_each = var.generate_secret_keys ? toset(keys(var.write_keys)) : toset([])
 
   password_length     = 40
   exclude_punctuation = true
@@ -49,7 +50,10 @@ module "secret" {
   description = "Secret keys that profiles are read and erased with, by project, in YAML."
   value = yamlencode({
     for project in keys(var.write_keys) : project => {
-      secret = var.secret_keys == null ? [ephemeral.aws_secretsmanager_random_password.key[project].random_password] : lookup(var.secret_keys, project, [])
+      secret = concat(
+        [for name, key in ephemeral.aws_secretsmanager_random_password.key : key.random_password if name == project],
+        lookup(var.secret_keys, project, []),
+      )
     }
   })
   value_version  = var.secret_keys_version

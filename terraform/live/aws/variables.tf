@@ -85,6 +85,13 @@ variable "functions" {
   }
 }
 
+variable "sweep" {
+  description = "Whether all profiles are decided anew once an hour, so that segments follow time and new rules without events. It reads the whole table once an hour."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "trusted_proxies" {
   description = "How many proxies stand before the beacon's URL, each adding to X-Forwarded-For; 0 believes no header."
   type        = number
@@ -133,21 +140,29 @@ variable "write_keys" {
   }
 }
 
+variable "generate_secret_keys" {
+  description = "Whether every project gets a secret key made up, besides those in secret_keys; it is read from the secret."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "secret_keys" {
-  description = "Secret keys that profiles are read and erased with, by project. They go to the secret only, never to the plan or the state; give them again with every plan. null: one is made up for every project, to be read from the secret."
+  description = "Secret keys of your own that profiles are read and erased with, by project. They go to the secret only, never to the plan or the state; give them with every plan, and raise secret_keys_version when they change."
   type        = map(list(string))
-  default     = null
+  default     = {}
+  nullable    = false
   sensitive   = true
   ephemeral   = true
 
   validation {
-    condition     = var.secret_keys == null || try(alltrue([for p, keys in var.secret_keys : contains(keys(var.write_keys), p) && alltrue([for k in keys : length(k) >= 8])]), false)
+    condition     = alltrue([for p, keys in var.secret_keys : contains(keys(var.write_keys), p) && alltrue([for k in keys : length(k) >= 8])])
     error_message = "secret_keys must be of projects that are in write_keys too, and each at least 8 characters long."
   }
 }
 
 variable "secret_keys_version" {
-  description = "Number of the secret keys: raise it to have them written again, made up anew if secret_keys is null."
+  description = "Number of the secret keys: raise it to have them written again, made up anew where they are made up."
   type        = number
   default     = 1
   nullable    = false

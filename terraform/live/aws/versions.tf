@@ -19,3 +19,11 @@ provider "aws" {
     tags = local.labels
   }
 }
+
+# Makes keys up. It has a configuration of its own, since the mocks that tests put in place of the other
+# have no ephemeral resources.
+provider "aws" {
+  alias               = "keys"
+  region              = var.region
+  allowed_account_ids = [var.account]
+}

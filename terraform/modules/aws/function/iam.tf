@@ -80,10 +80,7 @@ resource "aws_iam_role" "this" {
   })
 }
 
-resource "aws_iam_role_policy" "this" {
-  name = var.name
-  role = aws_iam_role.this.id
-
+locals {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [for sid, s in local.statements : {
@@ -96,4 +93,10 @@ resource "aws_iam_role_policy" "this" {
       } : key => value if value != null
     }]
   })
+}
+
+resource "aws_iam_role_policy" "this" {
+  name   = var.name
+  role   = aws_iam_role.this.id
+  policy = local.policy
 }

@@ -1,4 +1,4 @@
-# What calls the function: streams, queues, and HTTP.
+# What calls the function: streams, queues, schedules, and HTTP.
 
 resource "aws_lambda_event_source_mapping" "stream" {
   for_each = var.stream_triggers
@@ -48,6 +48,52 @@ resource "aws_lambda_event_source_mapping" "queue" {
   }
 
   depends_on = [aws_iam_role_policy.this]
+}
+
+resource "aws_cloudwatch_event_rule" "this" {
+  for_each = var.schedule_triggers
+
+  name                = "${var.name}-${each.key}"
+  description         = "Calls ${var.name} every ${each.value.minutes == 1 ? "minute" : "${each.value.minutes} minutes"}."
+  schedule_expression = each.value.minutes == 1 ? "rate(1 minute)" : "rate(${each.value.minutes} minutes)"
+  state               = each.value.enabled ? "ENABLED" : "DISABLED"
+  tags                = var.labels
+}
+
+resource "aws_cloudwatch_event_target" "this" {
+  for_each = var.schedule_triggers
+
+  rule = aws_cloudwatch_event_rule.this[each.key].name
+  arn  = aws_lambda_alias.live.arn
+
+  # What could not be called for before the next time is due is not called for any more.
+  retry_policy {
+    maximum_event_age_in_seconds = max(60, each.value.minutes * 60)
+    maximum_retry_attempts       = 2
+  }
+
+  depends_on = [aws_lambda_permission.schedule]
+}
+
+resource "aws_lambda_permission" "schedule" {
+  for_each = var.schedule_triggers
+
+  statement_id  = "schedule-${each.key}"
+  function_name = aws_lambda_function.this.function_name
+  qualifier     = aws_lambda_alias.live.name
+  action        = "lambda:InvokeFunction"
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.this[each.key].arn
+}
+
+# A schedule's calls are asynchronous: Lambda would repeat one that fails for six hours.
+resource "aws_lambda_function_event_invoke_config" "live" {
+  count = length(var.schedule_triggers) > 0 ? 1 : 0
+
+  function_name                = aws_lambda_function.this.function_name
+  qualifier                    = aws_lambda_alias.live.name
+  maximum_retry_attempts       = 1
+  maximum_event_age_in_seconds = max(60, [for t in values(var.schedule_triggers) : t.minutes * 60]...)
 }
 
 # CORS is left to the function, which knows it per project: Lambda's own would answer in its place.

@@ -205,6 +205,11 @@ variable "queue_triggers" {
   nullable = false
 
   validation {
+    condition     = length(setintersection(keys(var.queue_triggers), keys(var.stream_triggers))) == 0
+    error_message = "A stream trigger and a queue trigger must not have the same name."
+  }
+
+  validation {
     condition     = alltrue([for t in values(var.queue_triggers) : t.batch_size >= 1 && t.batch_size <= 10000 && (t.batch_size <= 10 || t.window_seconds >= 1)])
     error_message = "batch_size of a queue trigger must be from 1 to 10, or to 10000 with window_seconds of at least 1."
   }
@@ -217,6 +222,21 @@ variable "queue_triggers" {
   validation {
     condition     = alltrue([for t in values(var.queue_triggers) : t.concurrency >= 2 && t.concurrency <= 1000 && floor(t.concurrency) == t.concurrency])
     error_message = "concurrency of a queue trigger must be a whole number from 2 to 1000."
+  }
+}
+
+variable "schedule_triggers" {
+  description = "Schedules that call the function, by name: every so many minutes."
+  type = map(object({
+    minutes = number
+    enabled = optional(bool, true)
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for name, t in var.schedule_triggers : can(regex("^[a-z][a-z0-9-]{0,15}$", name)) && t.minutes >= 1 && t.minutes <= 1440 && floor(t.minutes) == t.minutes])
+    error_message = "schedule_triggers must have names of up to 16 small letters, digits and -, and whole minutes from 1 to 1440 (a day)."
   }
 }
 

@@ -257,3 +257,20 @@ run "bad_warm_instances" {
   }
   expect_failures = [var.warm_instances]
 }
+
+run "bad_schedule" {
+  command = plan
+  variables {
+    schedule_triggers = { sweep = { minutes = 0.5 } }
+  }
+  expect_failures = [var.schedule_triggers]
+}
+
+run "bad_trigger_names" {
+  command = plan
+  variables {
+    stream_triggers = { same = { stream = "arn:aws:kinesis:eu-west-1:123456789012:stream/s", failure_queue = "arn:aws:sqs:eu-west-1:123456789012:q" } }
+    queue_triggers  = { same = { queue = "arn:aws:sqs:eu-west-1:123456789012:q" } }
+  }
+  expect_failures = [var.queue_triggers]
+}

@@ -8,6 +8,9 @@ mock_provider "aws" {
   mock_resource "aws_lambda_alias" {
     defaults = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:hito-score:live" }
   }
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:eu-west-1:123456789012:rule/hito-score-sweep" }
+  }
   mock_resource "aws_lambda_function_url" {
     defaults = { function_url = "https://abc.lambda-url.eu-west-1.on.aws/" }
   }
@@ -182,6 +185,29 @@ run "queue_trigger" {
   assert {
     condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if s.Sid == "ReceiveMessages"] == [["arn:aws:sqs:eu-west-1:123456789012:hito-score-redrive"]]
     error_message = "The role must receive from this queue only."
+  }
+}
+
+run "schedule_trigger" {
+  variables {
+    schedule_triggers = { sweep = { minutes = 1 }, report = { minutes = 60 } }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_rule.this["sweep"].schedule_expression == "rate(1 minute)" && aws_cloudwatch_event_rule.this["report"].schedule_expression == "rate(60 minutes)"
+    error_message = "One minute is singular, others are plural: EventBridge insists."
+  }
+  assert {
+    condition     = aws_cloudwatch_event_target.this["sweep"].arn == aws_lambda_alias.live.arn && aws_cloudwatch_event_target.this["sweep"].retry_policy[0].maximum_event_age_in_seconds == 60
+    error_message = "A schedule must call the alias, and not when the next time is due."
+  }
+  assert {
+    condition     = aws_lambda_permission.schedule["sweep"].principal == "events.amazonaws.com" && aws_lambda_permission.schedule["sweep"].source_arn == aws_cloudwatch_event_rule.this["sweep"].arn && aws_lambda_permission.schedule["sweep"].qualifier == "live"
+    error_message = "Only this schedule may call, and only the alias."
+  }
+  assert {
+    condition     = aws_lambda_function_event_invoke_config.live[0].maximum_retry_attempts == 1
+    error_message = "A call that fails must not be repeated for hours."
   }
 }
 
