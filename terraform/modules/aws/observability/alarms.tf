@@ -150,7 +150,7 @@ locals {
     { for key, t in var.tables : "${key}-system-errors" => {
       runbook = "table-system-errors", severity = "ticket", missing = "notBreaching"
       says    = "DynamoDB answers 500 to requests on ${t.name}, in 3 of 5 minutes."
-      metrics = { for op in ["BatchGetItem", "GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"] : lower(op) => {
+      metrics = { for op in ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "TransactWriteItems", "UpdateItem"] : lower(op) => {
         namespace = "AWS/DynamoDB", name = "SystemErrors", dimensions = { TableName = t.name, Operation = op }, statistic = "Sum"
       } }
       expression = "SUM(METRICS())"
