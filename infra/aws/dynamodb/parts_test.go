@@ -97,8 +97,8 @@ func TestPartsOnBadWire(t *testing.T) {
 // has a time to live.
 func TestCrashInSave(t *testing.T) {
 	crash := errors.New("crash")
-	for _, sizes := range [][2]int{{500, 900 << 10}, {900 << 10, 900 << 10}, {900 << 10, 500}} {
-		for at := range 16 {
+	for _, sizes := range [][2]int{{500, 400 << 10}, {400 << 10, 400 << 10}, {400 << 10, 500}} {
+		for at := range 13 {
 			w := &wire{}
 			s := &Store{Client: w.client(t), Table: empty(t), Retry: quick, Workers: 1}
 			f := one(t, s, shopU1)
@@ -136,7 +136,7 @@ func TestCrashInSave(t *testing.T) {
 					t.Errorf("crash after %d requests: %s is loose though it was read", at, k)
 				}
 			}
-			got.State = noise(700<<10, 3)
+			got.State = noise(390<<10, 3)
 			saveOne(t, survivor, got)
 			wantState(t, survivor, got.Version, got.State)
 			all = everything(t, survivor)

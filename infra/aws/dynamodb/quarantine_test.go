@@ -96,7 +96,7 @@ func TestQuarantine(t *testing.T) {
 // TestQuarantineOdd: nothing that comes is lost for what it is.
 func TestQuarantineOdd(t *testing.T) {
 	q, _ := newQuarantine(t)
-	large := make([]byte, 3<<20)
+	large := make([]byte, 1<<20)
 	for i := range large {
 		large[i] = byte(rand.Uint32())
 	}
@@ -105,8 +105,8 @@ func TestQuarantineOdd(t *testing.T) {
 			{ID: "", Project: project, Time: -5},
 			{ID: strings.Repeat("i", 5000), Project: project, Time: 1 << 60, Events: -1, Body: []byte{}},
 			{ID: "large", Project: project, Time: 7, Events: 1, Body: large},
-			{ID: "soft", Project: project, Time: 7, Events: 1, Body: bytes.Repeat([]byte("compresses "), 1<<20)},
-			{ID: "inline", Project: project, Time: 6, Events: 1, Body: large[:290<<10], Detail: strings.Repeat("\xff", 500<<10)},
+			{ID: "soft", Project: project, Time: 7, Events: 1, Body: bytes.Repeat([]byte("compresses "), 100<<10)},
+			{ID: "inline", Project: project, Time: 6, Events: 1, Body: large[:290<<10], Detail: strings.Repeat("\xff", 50<<10)},
 			{ID: "inline2", Project: project, Time: 6, Events: 1, Body: large[:290<<10]},
 		}
 		for range 2 {
