@@ -94,12 +94,10 @@ type Recorder interface {
 	Record(ctx context.Context, deltas []Delta) error
 }
 
-// Booking is what became of one record of a partitioned log, at its position.
+// Booking is what became of one record of a log, at its position.
 type Booking struct {
-	// Partition is where sequences ascend as records are delivered; empty for
-	// what has no position, which is always booked.
-	Partition string
-	// Sequence is a decimal number of any size.
+	// Sequence is a decimal number of any size, which ascends along the log; empty
+	// for what has no position, which is always booked.
 	Sequence string
 	Deltas   []Delta
 }
@@ -107,8 +105,8 @@ type Booking struct {
 // Committer books what delivered batches came to, each record once however
 // often it is delivered.
 type Committer interface {
-	// Commit books, of one log, the bookings that come after what is booked of
-	// their partition already: all of them or none.
+	// Commit books, of one log, the bookings that come after what is booked of it
+	// already. After an error some may be booked: to commit them again books the rest.
 	Commit(ctx context.Context, log string, bookings []Booking) error
 	// CommitOnce books deltas unless something was booked under the id before.
 	CommitOnce(ctx context.Context, id string, deltas []Delta) error

@@ -76,7 +76,8 @@ func Of(stage Stage, r *stream.Record, err error) Entry {
 		Project: r.Project, Stage: stage, Reason: string(reason), Detail: err.Error(),
 		Time: r.Time, Events: r.Events, Body: r.Data,
 	}
-	e.ID = NewID(e, r.ID)
+	// Of the record alone: it may fail for another reason when it comes again.
+	e.ID = NewID(Entry{Project: r.Project, Stage: stage, Body: r.Data}, r.ID)
 	return e
 }
 

@@ -3,6 +3,8 @@ package dynamodb
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,12 +16,11 @@ const maxSpan = 8 * 24 * 60
 
 // Totals implements ledger.Reader.
 func (l *Ledger) Totals(ctx context.Context, project string) (ledger.Totals, error) {
-	t := l.table()
 	keys := make([]string, slots)
 	for i := range keys {
 		keys[i] = totalsKey(project, i)
 	}
-	items, err := t.get(ctx, keys)
+	items, err := l.shares(ctx, project, keys, place{project: project})
 	if err != nil {
 		return ledger.Totals{}, fmt.Errorf("read totals of %s: %w", project, err)
 	}
@@ -53,44 +54,74 @@ func (l *Ledger) Totals(ctx context.Context, project string) (ledger.Totals, err
 	return sum, nil
 }
 
+// shares returns the items that make up places of a project: the slots', whose
+// keys are given, and every log's accounts.
+func (l *Ledger) shares(ctx context.Context, project string, slotKeys []string, places ...place) (map[string]item, error) {
+	t := l.table()
+	list := logsKey(project)
+	items, err := t.get(ctx, append(slotKeys, list))
+	if err != nil {
+		return nil, err
+	}
+	logs, err := logsOf(items[list])
+	if err != nil || len(logs) == 0 {
+		delete(items, list)
+		return items, err
+	}
+	delete(items, list)
+	keys := make([]string, 0, len(logs)*len(places))
+	for _, log := range logs {
+		for _, p := range places {
+			keys = append(keys, accountKey(log, p))
+		}
+	}
+	accounts, err := t.get(ctx, keys)
+	maps.Copy(items, accounts)
+	return items, err
+}
+
 // Minutes implements ledger.Reader: of the minutes asked for, those of the last
 // 8 days.
 func (l *Ledger) Minutes(ctx context.Context, project string, first, last int64) ([]ledger.Minute, error) {
-	t := l.table()
-	last = min(last, t.now().Add(time.Hour).Unix()/60)
+	last = min(last, l.table().now().Add(time.Hour).Unix()/60)
 	first = max(first, last-maxSpan)
 	from, _ := hourOf(first)
 	to, _ := hourOf(last)
 	var keys []string
+	var places []place
 	for hour := from; hour <= to; hour++ {
+		places = append(places, place{project, true, hour})
 		for slot := range slots {
 			keys = append(keys, hourKey(project, hour, slot))
 		}
 	}
-	items, err := t.get(ctx, keys)
+	if len(places) == 0 {
+		return nil, nil
+	}
+	items, err := l.shares(ctx, project, keys, places...)
 	if err != nil {
 		return nil, fmt.Errorf("read minutes of %s: %w", project, err)
 	}
-	var out []ledger.Minute
-	for hour := from; hour <= to; hour++ {
-		var sums [60]ledger.Counts
-		for slot := range slots {
-			it := items[hourKey(project, hour, slot)]
-			if it == nil {
-				continue
+	found := make(map[int64]ledger.Counts)
+	for _, it := range items {
+		hour, err := numberOf(it, hourAttr)
+		if err != nil {
+			return nil, fmt.Errorf("read minutes of %s: %w", project, err)
+		}
+		for m := range int64(60) {
+			c, err := readCounts(it, func(attr string) string { return minuteAttr(attr, m) })
+			if err != nil {
+				return nil, fmt.Errorf("read minutes of %s: %w", project, err)
 			}
-			for m := range sums {
-				c, err := readCounts(it, func(attr string) string { return minuteAttr(attr, int64(m)) })
-				if err != nil {
-					return nil, fmt.Errorf("read minutes of %s: %w", project, err)
-				}
-				sums[m] = sums[m].Plus(c)
+			if at := hour*60 + m; first <= at && at <= last {
+				found[at] = found[at].Plus(c)
 			}
 		}
-		for m, c := range sums {
-			if at := hour*60 + int64(m); first <= at && at <= last && c != (ledger.Counts{}) {
-				out = append(out, ledger.Minute{Minute: at, Counts: c, InFlight: c.InFlight()})
-			}
+	}
+	var out []ledger.Minute
+	for _, m := range slices.Sorted(maps.Keys(found)) {
+		if c := found[m]; c != (ledger.Counts{}) {
+			out = append(out, ledger.Minute{Minute: m, Counts: c, InFlight: c.InFlight()})
 		}
 	}
 	return out, nil

@@ -7,9 +7,11 @@
 //
 //	f/<project>/<visitor>                   a fragment
 //	f/<project>/<visitor>~<generation>/<n>  a part of a fragment that is too large for one item
-//	l/t/<project>/<slot>                    a share of a project's totals
-//	l/h/<project>/<hour>/<slot>             a share of an hour's counts by minute
-//	l/p/<log>                               up to where a log is booked
+//	l/a/<project>/<log>                     what a log adds to a project's totals, and up to where
+//	l/a/<project>/<log>/<hour>              to an hour's counts by minute
+//	l/l/<project>                           which logs there are
+//	l/t/<project>/<slot>                    a share of what comes from no log in a project's totals
+//	l/h/<project>/<hour>/<slot>             in an hour's counts
 //	l/o/<id>                                something booked once, for a while
 //	q/<project>/<id>                        a quarantine entry
 //	q/<project>/<id>~<generation>/<n>       a part of a large entry

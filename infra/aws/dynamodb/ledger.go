@@ -8,6 +8,7 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -18,8 +19,9 @@ import (
 	"github.com/hitolayer/hito/shared/ledger"
 )
 
-// Ledger keeps the balance of every project. What is booked is added, in the
-// transaction that says it is booked: moves a log's positions, or leaves an id.
+// Ledger keeps the balance of every project. What is booked is added in the write
+// that says it is booked: moves a log's account past it, or leaves an id. It must
+// not be copied after its first use.
 type Ledger struct {
 	Client API
 	Table  string
@@ -27,6 +29,8 @@ type Ledger struct {
 	Retry retry.Call
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
+
+	registered sync.Map // projects and logs, see register
 }
 
 var (
@@ -42,9 +46,6 @@ const (
 	// onceKept is how long an id stays that something was booked under: longer
 	// than a message waits in a queue, 14 days.
 	onceKept = 15 * 24 * time.Hour
-	// positionsKept is how long a log's positions stay after they last moved:
-	// longer than a stream keeps records, 365 days.
-	positionsKept = 400 * 24 * time.Hour
 )
 
 func (l *Ledger) table() *table { return newTable(l.Client, l.Table, 0, l.Retry, l.Now) }

@@ -28,8 +28,8 @@ func scored(n int64) []ledger.Delta {
 	return []ledger.Delta{{Project: "shop", Minute: 61, Counts: ledger.Counts{Scored: n}}}
 }
 
-func at(partition string, sequence int, deltas []ledger.Delta) ledger.Booking {
-	return ledger.Booking{Partition: partition, Sequence: strconv.Itoa(sequence), Deltas: deltas}
+func at(sequence int, deltas []ledger.Delta) ledger.Booking {
+	return ledger.Booking{Sequence: strconv.Itoa(sequence), Deltas: deltas}
 }
 
 func TestRecord(t *testing.T) {
@@ -90,24 +90,24 @@ func TestCommit(t *testing.T) {
 		wantTotals(t, l, "shop", ledger.Totals{Counts: ledger.Counts{Scored: n}, InFlight: -n, Segments: map[string]int64{}})
 	}
 	commit("a")
-	commit("a", at("000", 5, scored(1)), at("000", 5, scored(2)), at("001", 3, scored(4)))
+	commit("a", at(5, scored(1)), at(5, scored(2)), at(3, scored(4)))
 	want(7)
-	commit("a", at("000", 5, scored(1)), at("000", 5, scored(2)), at("001", 3, scored(4))) // again
+	commit("a", at(5, scored(1)), at(5, scored(2)), at(3, scored(4))) // again
 	want(7)
-	commit("a", at("000", 10, scored(10)), at("001", 2, scored(100))) // 10 is after 5, though not as a text
+	commit("a", at(10, scored(10)), at(4, scored(100))) // 10 is after 5, though not as a text
 	want(17)
-	commit("b", at("000", 5, scored(1000)))             // another log
+	commit("b", at(5, scored(1000)))                    // another log
 	commit("a", ledger.Booking{Deltas: scored(10_000)}) // no position
 	commit("a", ledger.Booking{Deltas: scored(10_000)}) // always booked
-	commit("", at("else", 1, scored(100_000)))          // a partition that is not hito's
-	commit("", at("else", 1, scored(100_000)), at("more", 1, scored(1_000_000)), ledger.Booking{Deltas: scored(10_000_000)})
+	commit("", at(1, scored(100_000)))                  // a log without a name
+	commit("", at(1, scored(100_000)), at(2, scored(1_000_000)), ledger.Booking{Deltas: scored(10_000_000)})
 	want(11_121_017)
 	// Again, a delivery that was handled before in part.
 	whole := []ledger.Delta{{Project: "shop", Minute: 61, Counts: ledger.Counts{Scored: 1}, Again: ledger.Counts{Scored: 2, Duplicate: 1}}}
-	commit("c", ledger.Booking{Partition: "003", Sequence: "49590338271490256608559692538361571095921575989136588898", Deltas: whole})
+	commit("c", ledger.Booking{Sequence: "49590338271490256608559692538361571095921575989136588898", Deltas: whole})
 	wantTotals(t, l, "shop", ledger.Totals{Counts: ledger.Counts{Scored: 11_121_020, Duplicate: 1}, InFlight: -11_121_021, Segments: map[string]int64{}})
-	for _, bad := range []string{"", "x", "-1", "1e3", "+5"} {
-		if err := l.Commit(t.Context(), "a", []ledger.Booking{{Partition: "000", Sequence: bad, Deltas: scored(1)}}); err == nil {
+	for _, bad := range []string{"x", "-1", "1e3", "+5", "1_0", strings.Repeat("9", 78)} {
+		if err := l.Commit(t.Context(), "a", []ledger.Booking{{Sequence: bad, Deltas: scored(1)}}); err == nil {
 			t.Errorf("sequence %q is booked", bad)
 		}
 	}
@@ -124,7 +124,7 @@ func TestCommitMuch(t *testing.T) {
 	l := newLedger(t)
 	var bookings []ledger.Booking
 	for i := range 150 {
-		bookings = append(bookings, at(fmt.Sprintf("%03d", i%7), i+1, []ledger.Delta{
+		bookings = append(bookings, at(i+1, []ledger.Delta{
 			{Project: fmt.Sprintf("p%d", i), Minute: int64(i), Counts: ledger.Counts{Scored: 1}, Segments: map[string]int64{"s": 1}},
 			{Project: "shop", Minute: int64(60 * i), Counts: ledger.Counts{Accepted: 1}},
 		}))
@@ -137,7 +137,7 @@ func TestCommitMuch(t *testing.T) {
 	for i := range 230 {
 		huge = append(huge, ledger.Delta{Project: "shop", Minute: int64(-60 * i), Counts: ledger.Counts{Duplicate: 1}})
 	}
-	bookings = append(bookings, at("200", 1, huge), ledger.Booking{Deltas: []ledger.Delta{{Project: "shop", People: 3, Segments: many}}})
+	bookings = append(bookings, at(200, huge), ledger.Booking{Deltas: []ledger.Delta{{Project: "shop", People: 3, Segments: many}}})
 	for range 2 {
 		if err := l.Commit(t.Context(), "log", bookings); err != nil {
 			t.Fatal(err)
@@ -151,42 +151,19 @@ func TestCommitMuch(t *testing.T) {
 	}
 }
 
-func TestPositions(t *testing.T) {
-	p := make(positions)
-	seq := func(s string) []byte {
-		b, err := sequence(s)
-		if err != nil {
+// TestMoreThanAWriteTakes: of one record, in one hour.
+func TestMoreThanAWriteTakes(t *testing.T) {
+	l := newLedger(t)
+	var deltas []ledger.Delta
+	for i := range 60 {
+		deltas = append(deltas, ledger.Delta{Project: "shop", Minute: int64(i), Counts: ledger.Counts{Accepted: 5, Scored: 1, Duplicate: 1, Quarantined: 1, Suppressed: 1}})
+	}
+	for range 2 {
+		if err := l.Commit(t.Context(), "log", []ledger.Booking{at(1, deltas), at(2, deltas[:1])}); err != nil {
 			t.Fatal(err)
 		}
-		return b
 	}
-	for i := range 256 {
-		p.advance(partitionNumber(fmt.Sprintf("%03d", i)), seq(strconv.Itoa(i*1000)))
-	}
-	p.advance(0, seq("7"))
-	p.advance(0, seq("3"))
-	for i := range 100 {
-		p.advance(partitionNumber(fmt.Sprintf("foreign %d", i)), seq(strconv.Itoa(i)))
-	}
-	got, err := decodePositions(p.encode())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(got) != 256+maxForeign || !got.booked(255, seq("255000")) || got.booked(255, seq("255001")) || !got.booked(0, seq("7")) || got.booked(0, seq("8")) {
-		t.Errorf("%d positions, %v", len(got), got[0])
-	}
-	if !got.booked(partitionNumber("foreign 99"), seq("99")) || got.booked(partitionNumber("foreign 1"), seq("1")) {
-		t.Error("not the foreign partitions booked last are kept")
-	}
-	for _, name := range []string{"256", "0a0", "00", "0000", "+01", "-01"} {
-		if partitionNumber(name) < 256 {
-			t.Errorf("%q is taken for partition %d", name, partitionNumber(name))
-		}
-	}
-	if _, err := sequence(strings.Repeat("9", 700)); err == nil {
-		t.Error("a sequence of 700 digits has no room")
-	}
-	if a, b := seq("9"), seq("10"); compareSequences(a, b) >= 0 || compareSequences(seq("256"), seq("255")) <= 0 {
-		t.Error("sequences compare wrongly")
-	}
+	wantTotals(t, l, "shop", ledger.Totals{
+		Counts: ledger.Counts{Accepted: 305, Scored: 61, Duplicate: 61, Quarantined: 61, Suppressed: 61}, InFlight: 61, Segments: map[string]int64{},
+	})
 }

@@ -36,7 +36,7 @@ func TestPages(t *testing.T) {
 	api := (&wire{}).client(t)
 	if err := errors.Join(
 		s.Save(t.Context(), fs),
-		(&Ledger{Client: api, Table: s.Table}).Commit(t.Context(), "f/log", []ledger.Booking{at("001", 1, scored(1))}),
+		(&Ledger{Client: api, Table: s.Table}).Commit(t.Context(), "f/log", []ledger.Booking{at(1, scored(1))}),
 		(&Quarantine{Client: api, Table: s.Table}).Put(t.Context(), []quarantine.Entry{entryOf(1, quarantine.Beacon)}),
 	); err != nil {
 		t.Fatal(err)

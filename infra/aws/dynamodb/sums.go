@@ -30,10 +30,11 @@ const (
 	acceptedAttr    = "a"
 	scoredAttr      = "s"
 	duplicateAttr   = "d"
-	quarantinedAttr = "q"
+	quarantinedAttr = "x" // not q, whose type the index decides
 	suppressedAttr  = "u"
 	peopleAttr      = "p"
 	segmentPrefix   = "s:"
+	hourAttr        = "h" // which hour it is, since 1970
 )
 
 // counter is one of the counts, with its attribute's name.
@@ -173,7 +174,9 @@ func (s sums) updates(t *table, slot int) []types.TransactWriteItem {
 // adds returns the update of pk that adds numbers to attrs.
 func (t *table) adds(pk string, p place, attrs []string, numbers map[string]int64) *types.Update {
 	var expression strings.Builder
-	expression.WriteString("ADD ")
+	if len(attrs) > 0 {
+		expression.WriteString("ADD ")
+	}
 	names, values := make(map[string]string, len(attrs)+1), make(item, len(attrs)+1)
 	for i, a := range attrs {
 		if i > 0 {
@@ -185,8 +188,9 @@ func (t *table) adds(pk string, p place, attrs []string, numbers map[string]int6
 	if p.isHour {
 		// From when it is booked, since that may be long after: a redelivery.
 		end := max(t.now().Unix(), (p.hour+1)*3600)
-		expression.WriteString(" SET #t = :t")
+		expression.WriteString(" SET #t = :t, #h = :h")
 		names["#t"], values[":t"] = ttlAttr, number(end+int64(hourKept/time.Second))
+		names["#h"], values[":h"] = hourAttr, number(p.hour)
 	}
 	return &types.Update{
 		TableName: &t.name, Key: t.key(pk), UpdateExpression: new(expression.String()),

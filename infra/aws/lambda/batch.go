@@ -18,13 +18,13 @@ import (
 
 // item is a Kinesis record on its way through the handler.
 type item struct {
-	partition, sequence []byte
-	data                []byte
-	arrived             time.Time
-	seconds             []byte // or else, in Unix seconds
-	bad                 error  // its data could not be decoded
-	err                 error  // why it must come again
-	deltas              []ledger.Delta
+	sequence []byte
+	data     []byte
+	arrived  time.Time
+	seconds  []byte // or else, in Unix seconds
+	bad      error  // its data could not be decoded
+	err      error  // why it must come again
+	deltas   []ledger.Delta
 }
 
 // millis returns when Kinesis took it, in Unix milliseconds; 0 when that is not known.

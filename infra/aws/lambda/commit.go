@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/hitolayer/hito/shared/ledger"
-	"github.com/hitolayer/hito/shared/stream/pack"
 )
 
 // take gives the items what was recorded of their records in the call. An event
@@ -75,10 +74,10 @@ func (b *batch) commit(ctx context.Context, done int) error {
 	for i := range b.items[:done] {
 		switch it := &b.items[i]; {
 		case len(it.deltas) == 0:
-		case b.final || !ours(it.partition):
+		case b.final:
 			once = append(once, it)
 		default:
-			bookings = append(bookings, ledger.Booking{Partition: string(it.partition), Sequence: string(it.sequence), Deltas: it.deltas})
+			bookings = append(bookings, ledger.Booking{Sequence: string(it.sequence), Deltas: it.deltas})
 		}
 	}
 	if len(bookings) > 0 {
@@ -95,8 +94,7 @@ func (b *batch) commit(ctx context.Context, done int) error {
 	return nil
 }
 
-// commitOnce books each of an item's records by its ID: for what has lost its
-// turn, or has a partition whose place is not kept.
+// commitOnce books each of an item's records by its ID: for what has lost its turn.
 func (b *batch) commitOnce(ctx context.Context, it *item) error {
 	order := func(a, b ledger.Delta) int { return strings.Compare(a.Source, b.Source) }
 	slices.SortStableFunc(it.deltas, order)
@@ -111,10 +109,4 @@ func (b *batch) commitOnce(ctx context.Context, it *item) error {
 		deltas = deltas[n:]
 	}
 	return nil
-}
-
-// ours reports whether a partition key is the number of one of the pack's
-// partitions: a place is kept in each of these, and in no others.
-func ours(key []byte) bool {
-	return len(key) == 3 && isNumber(key) && int(key[0]-'0')*100+int(key[1]-'0')*10+int(key[2]-'0') < pack.Partitions
 }

@@ -77,7 +77,6 @@ func TestCommit(t *testing.T) {
 		return f.OrNil()
 	})
 	records := packs(t, 1, 2, 2, 1)
-	records[1].PartitionKey = "somebody's" // no place is kept of it
 	whole := ledger.Counts{Scored: 1, Duplicate: 1}
 	if ids := u.invoke(t, kinesisEvent(t, shardID, records)); !slices.Equal(ids, []string{sequence(2)}) {
 		t.Fatalf("reported %q", ids)
@@ -89,7 +88,7 @@ func TestCommit(t *testing.T) {
 	if u.books.people != 6 {
 		t.Errorf("%d people: what comes from no record is booked always", u.books.people)
 	}
-	if at := u.books.at["score/"+shardID+" 000"]; at != sequence(0) || u.books.at["score/"+shardID+" somebody's"] != "" || !u.books.once[id(1, 0)] {
+	if at := u.books.at["score/"+shardID]; at != sequence(1) || len(u.books.once) > 0 {
 		t.Errorf("places %v, once %v", u.books.at, u.books.once)
 	}
 	// All of it again, as after a lost answer: nothing is booked twice.

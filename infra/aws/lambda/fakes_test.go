@@ -80,13 +80,12 @@ func (l *books) Commit(_ context.Context, log string, bookings []ledger.Booking)
 	}
 	at := map[string]string{}
 	for _, b := range bookings {
-		key := log + " " + b.Partition
-		if b.Partition != "" && compare([]byte(b.Sequence), []byte(l.at[key])) <= 0 {
+		if b.Sequence != "" && compare([]byte(b.Sequence), []byte(l.at[log])) <= 0 {
 			continue
 		}
 		l.add(b.Deltas)
-		if b.Partition != "" && compare([]byte(b.Sequence), []byte(at[key])) > 0 {
-			at[key] = b.Sequence
+		if b.Sequence != "" && compare([]byte(b.Sequence), []byte(at[log])) > 0 {
+			at[log] = b.Sequence
 		}
 	}
 	maps.Copy(l.at, at)

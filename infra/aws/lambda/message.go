@@ -12,12 +12,11 @@ import (
 // message. Its fields share the event's memory.
 type record struct {
 	// eventID is "<shard>:<sequence number>", stream the stream's ARN, of a Kinesis record.
-	eventID   []byte
-	stream    []byte
-	partition []byte // the partition key
-	sequence  []byte
-	data      []byte // base64
-	arrived   []byte // Unix seconds
+	eventID  []byte
+	stream   []byte
+	sequence []byte
+	data     []byte // base64
+	arrived  []byte // Unix seconds
 	// messageID is set of an SQS message.
 	messageID []byte
 	body      []byte
@@ -73,8 +72,6 @@ func (s *scanner) record(r *record) {
 func (s *scanner) kinesis(r *record) {
 	for more := s.open('{'); more; more = s.more('{') {
 		switch string(s.name()) {
-		case "partitionKey":
-			r.partition = s.text()
 		case "sequenceNumber":
 			r.sequence = s.text()
 		case "data":

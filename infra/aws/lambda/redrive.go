@@ -41,7 +41,8 @@ func (s *Stream) redriveBatch(ctx context.Context, m *record) error {
 	// The stream, not a consumer that is registered with it.
 	arn, _, _ := strings.Cut(d.stream, "/consumer/")
 	records, err := s.Records.Fetch(ctx, arn, d.shard, d.first, d.last)
-	if err != nil {
+	// What is left of a batch is handled whatever is lost of it.
+	if _, lost := errors.AsType[*shard.LostError](err); err != nil && !lost {
 		return fmt.Errorf("fetch %s to %s of %s/%s: %w", d.first, d.last, arn, d.shard, err)
 	}
 	logger(s.Log).WarnContext(ctx, "redriving a discarded batch", "group", s.Group, "shard", d.shard,
@@ -49,7 +50,7 @@ func (s *Stream) redriveBatch(ctx context.Context, m *record) error {
 	items := make([]item, len(records))
 	for i := range records {
 		r := &records[i]
-		items[i] = item{partition: []byte(r.PartitionKey), sequence: []byte(r.Sequence), data: r.Data, arrived: r.Arrived}
+		items[i] = item{sequence: []byte(r.Sequence), data: r.Data, arrived: r.Arrived}
 	}
 	b := batch{s: s, shard: d.shard, items: items, final: true, attempt: d.attempts + m.deliveries(), repeated: len(items)}
 	done, why := b.run(ctx)

@@ -20,7 +20,8 @@ import (
 // Fetcher reads records again that a stream still has.
 type Fetcher interface {
 	// Fetch returns the records of a shard from the sequence number first to last,
-	// both included, in order; those that the stream no longer has are missing.
+	// both included, in order. With those that are left of what the stream no
+	// longer has all of comes an error of type *shard.LostError.
 	Fetch(ctx context.Context, streamARN, shardID, first, last string) ([]shard.Record, error)
 }
 
@@ -117,7 +118,7 @@ func (it *item) read(r *record) error {
 	if len(r.shard()) == 0 || !isNumber(r.sequence) {
 		return errNoSequence
 	}
-	it.partition, it.sequence = r.partition, r.sequence
+	it.sequence = r.sequence
 	it.seconds = r.arrived
 	n, err := base64.StdEncoding.Decode(r.data, r.data) // what is read is always ahead of what is written
 	if err != nil {
