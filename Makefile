@@ -9,7 +9,7 @@ OUT      ?= dist
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Serve everything on 127.0.0.1:8080, data under .hito
@@ -38,6 +38,11 @@ bench: ## Measure a fresh hito on this machine, and write docs/bench
 .PHONY: package
 package: ## Build the functions' zips for ARCH (arm64) under OUT (dist), held to their budget
 	@$(GO) run ./infra/pack -arch $(ARCH) -out $(OUT)
+
+.PHONY: terraform-test
+terraform-test: ## Test the Terraform code, and its plans against the policies (needs terraform)
+	@./terraform/test.sh
+	$(GO) test ./infra/terraformtest/...
 
 .PHONY: check
 check: ## Check form, style and what is generated

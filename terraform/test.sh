@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Tests all Terraform code: form, validity, and every module's and root's tests. Nothing
+# is created anywhere, and no credentials are used. Arguments: only these folders.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+fail() { echo "terraform-test: $*" >&2; exit 1; }
+
+command -v terraform >/dev/null ||
+	fail "terraform is missing: install Terraform 1.11 or later (https://developer.hashicorp.com/terraform/install)"
+version=$(terraform version | sed -n '1s/^Terraform v//p')
+case $version in
+0.* | 1.[0-9] | 1.[0-9].* | 1.10 | 1.10.*) fail "Terraform $version is too old: install 1.11 or later, which keeps secrets out of its state (https://developer.hashicorp.com/terraform/install)" ;;
+esac
+
+# Providers are large: fetched once, not once per module.
+if [ -z "${TF_PLUGIN_CACHE_DIR:-}" ]; then
+	export TF_PLUGIN_CACHE_DIR=${XDG_CACHE_HOME:-$HOME/.cache}/hito/terraform-providers
+fi
+mkdir -p "$TF_PLUGIN_CACHE_DIR"
+data=$(mktemp -d)
+trap 'rm -rf "$data"' EXIT
+export TF_IN_AUTOMATION=1 TF_INPUT=0 CHECKPOINT_DISABLE=1 TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE=1
+export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true
+unset AWS_PROFILE AWS_CA_BUNDLE TF_DATA_DIR "${!TF_VAR_@}" "${!TF_CLI_ARGS@}"
+
+terraform fmt -check -diff -recursive . || fail "run terraform fmt -recursive terraform"
+
+if [ $# -gt 0 ]; then folders=("$@"); else folders=(modules/*/* live/*); fi
+failed=()
+for folder in "${folders[@]}"; do
+	[ -f "$folder/versions.tf" ] || continue
+	compgen -G "$folder/tests/*.tftest.hcl" >/dev/null || fail "$folder has no tests"
+	export TF_DATA_DIR=$data/${folder//\//-}
+	if ! terraform -chdir="$folder" init -backend=false -no-color >"$data/init" 2>&1; then
+		cat "$data/init" >&2
+		fail "$folder: terraform could not get its providers. It needs the network once, or a mirror (https://developer.hashicorp.com/terraform/cli/config/config-file#provider-installation)"
+	fi
+	echo "== $folder"
+	terraform -chdir="$folder" validate -no-color >"$data/out" 2>&1 &&
+		terraform -chdir="$folder" test -no-color >"$data/out" 2>&1 || failed+=("$folder")
+	case " ${failed[*]-} " in
+	*" $folder "*) grep -v '\.\.\. pass$' "$data/out" || true ;;
+	*) tail -n 1 "$data/out" ;;
+	esac
+done
+[ ${#failed[@]} -eq 0 ] || fail "failed: ${failed[*]}"
