@@ -253,7 +253,7 @@ variable "deletion_protection" {
 # Safety and watching.
 
 variable "encryption_key" {
-  description = "ARN of your own KMS key for everything stored; it must let CloudWatch Logs use it. null: keys that AWS manages, which cost nothing."
+  description = "ARN of your own KMS key for everything stored; it must let CloudWatch Logs use it. null: keys that AWS manages, which have no monthly price."
   type        = string
   default     = null
 

@@ -305,7 +305,7 @@ variable "log_retention_days" {
 }
 
 variable "encryption_key" {
-  description = "ARN of your own KMS key, of the log, the environment and everything the function reads and writes; the key must let CloudWatch Logs use it. null: the key that AWS manages for the service, which costs nothing."
+  description = "ARN of your own KMS key, of the log, the environment and everything the function reads and writes; the key must let CloudWatch Logs use it. null: the key that AWS manages for the service, which has no monthly price."
   type        = string
   default     = null
 

@@ -55,7 +55,7 @@ variable "retention_hours" {
 }
 
 variable "encryption_key" {
-  description = "ARN of your own KMS key. null: the key that AWS manages for the service, which costs nothing."
+  description = "ARN of your own KMS key. null: the key that AWS manages for the service, which has no monthly price."
   type        = string
   default     = null
 

@@ -123,7 +123,7 @@ variable "deletion_protection" {
 }
 
 variable "encryption_key" {
-  description = "ARN of your own KMS key. null: the key that AWS manages for the service, which costs nothing."
+  description = "ARN of your own KMS key. null: the key that AWS manages for the service, which has no monthly price."
   type        = string
   default     = null
 
