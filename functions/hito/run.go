@@ -47,7 +47,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if c.Projects == "" {
 		c.Projects = filepath.Join(c.Data, "projects")
 		// Where keys were in service before, the sample's would be a way in.
-		last, err := lastGood(c.Server).Load(project.KeysName)
+		last, err := lastGood(c.Server).Load(ctx, project.KeysName)
 		if err == nil && last == nil {
 			err = layOut(c.Projects)
 		}

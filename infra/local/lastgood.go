@@ -1,6 +1,8 @@
 package local
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -18,7 +20,7 @@ var _ project.LastGood = LastGood{}
 func (l LastGood) path(name string) string { return filepath.Join(l.Dir, name+".yaml") }
 
 // Load implements project.LastGood.
-func (l LastGood) Load(name string) ([]byte, error) {
+func (l LastGood) Load(_ context.Context, name string) ([]byte, error) {
 	data, err := os.ReadFile(l.path(name))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -30,7 +32,10 @@ func (l LastGood) Load(name string) ([]byte, error) {
 }
 
 // Store implements project.LastGood.
-func (l LastGood) Store(name string, data []byte) error {
+func (l LastGood) Store(_ context.Context, name string, data []byte) error {
+	if kept, err := os.ReadFile(l.path(name)); err == nil && bytes.Equal(kept, data) {
+		return nil
+	}
 	if err := l.store(name, data); err != nil {
 		return fmt.Errorf("keep the last good %s: %w", name, err)
 	}

@@ -1,7 +1,6 @@
 package project
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -42,21 +41,24 @@ type Registry struct {
 	Log *slog.Logger
 
 	mu       sync.Mutex // one round at a time
-	round    time.Time  // when the last one began
 	keys     fetched
 	files    map[string]*fetched
 	projects map[string]*Project
 	parsed   map[string]Keys
 
 	current atomic.Pointer[directory]
+
+	due   sync.Mutex
+	fresh time.Time // when the last round began
 }
 
 // LastGood keeps documents durably by name: a project's, or KeysName.
 type LastGood interface {
 	// Load returns the document kept, nil when there is none.
-	Load(name string) ([]byte, error)
+	Load(ctx context.Context, name string) ([]byte, error)
 	// Store keeps the document in place of the one before, at once or not at all.
-	Store(name string, data []byte) error
+	// One that is kept already costs no write.
+	Store(ctx context.Context, name string, data []byte) error
 }
 
 // KeysName is the name of the keys document. No project is called so.
@@ -98,7 +100,7 @@ func (r *Registry) take(ctx context.Context, name string, f *fetched, check func
 	if data != nil {
 		var serve func()
 		if serve, err = check(data); err == nil {
-			if err = r.keep(name, data); err == nil {
+			if err = r.keep(ctx, name, data); err == nil {
 				serve()
 				f.serves, f.failure = true, ""
 				return true, nil
@@ -113,7 +115,7 @@ func (r *Registry) take(ctx context.Context, name string, f *fetched, check func
 	if err == nil || f.serves || r.LastGood == nil {
 		return false, err
 	}
-	last, failed := r.LastGood.Load(name)
+	last, failed := r.LastGood.Load(ctx, name)
 	if last == nil {
 		return false, errors.Join(err, failed)
 	}
@@ -126,15 +128,12 @@ func (r *Registry) take(ctx context.Context, name string, f *fetched, check func
 	return true, fmt.Errorf("the last good one serves instead: %w", err)
 }
 
-// keep stores a document, unless it is the one that is stored.
-func (r *Registry) keep(name string, data []byte) error {
+// keep stores a document.
+func (r *Registry) keep(ctx context.Context, name string, data []byte) error {
 	if r.LastGood == nil {
 		return nil
 	}
-	if last, err := r.LastGood.Load(name); err == nil && last != nil && bytes.Equal(last, data) {
-		return nil
-	}
-	if err := r.LastGood.Store(name, data); err != nil {
+	if err := r.LastGood.Store(ctx, name, data); err != nil {
 		return fmt.Errorf("not put in service, since it could not be kept: %w", err)
 	}
 	return nil
@@ -218,12 +217,13 @@ func (r *Registry) Run(ctx context.Context) {
 // Fresh makes a round when the last one began longer than Interval ago, and logs
 // what is wrong: for where nothing runs between requests.
 func (r *Registry) Fresh(ctx context.Context) {
-	r.mu.Lock()
-	due := time.Since(r.round) >= r.interval()
+	r.due.Lock()
+	now := time.Now().Round(0) // by the wall: a frozen process's other clock may stand still
+	due := now.Sub(r.fresh) >= r.interval() || now.Before(r.fresh)
 	if due {
-		r.round = time.Now() // nobody else needs to
+		r.fresh = now // nobody else needs to, nor waits
 	}
-	r.mu.Unlock()
+	r.due.Unlock()
 	if due {
 		r.refresh(ctx)
 	}
@@ -249,9 +249,11 @@ func (r *Registry) refresh(ctx context.Context) {
 // Refresh makes one round. Its error tells what was found wrong in this round
 // and not told before; everything else is in service when it returns.
 func (r *Registry) Refresh(ctx context.Context) error {
+	r.due.Lock()
+	r.fresh = time.Now().Round(0)
+	r.due.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.round = time.Now()
 	if r.files == nil {
 		r.keys.source = r.Keys
 		r.files = map[string]*fetched{}

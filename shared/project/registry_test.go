@@ -266,14 +266,14 @@ type kept struct {
 	err       error
 }
 
-func (k *kept) Load(name string) ([]byte, error) {
+func (k *kept) Load(_ context.Context, name string) ([]byte, error) {
 	if text, ok := k.documents[name]; ok {
 		return []byte(text), nil
 	}
 	return nil, nil
 }
 
-func (k *kept) Store(name string, data []byte) error {
+func (k *kept) Store(_ context.Context, name string, data []byte) error {
 	if k.err != nil {
 		return k.err
 	}

@@ -37,11 +37,11 @@ func (l LastGood) object(name string) Object {
 
 // Load implements project.LastGood. An object that may not be read counts as
 // none, since S3 tells no difference.
-func (l LastGood) Load(name string) ([]byte, error) {
+func (l LastGood) Load(ctx context.Context, name string) ([]byte, error) {
 	if l.NoKeys && name == project.KeysName {
 		return nil, nil
 	}
-	data, _, err := l.object(name).Fetch(l.context(), "")
+	data, _, err := l.object(name).Fetch(ctx, "")
 	if errors.Is(err, ErrMissing) {
 		return nil, nil
 	}
@@ -52,12 +52,15 @@ func (l LastGood) Load(name string) ([]byte, error) {
 }
 
 // Store implements project.LastGood.
-func (l LastGood) Store(name string, data []byte) error {
+func (l LastGood) Store(ctx context.Context, name string, data []byte) error {
 	if l.ReadOnly || l.NoKeys && name == project.KeysName {
 		return nil
 	}
+	if kept, err := l.Load(ctx, name); err == nil && bytes.Equal(kept, data) {
+		return nil
+	}
 	o := l.object(name)
-	ctx, cancel := context.WithTimeout(l.context(), cmp.Or(l.Patience, defaultPatience))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(l.Patience, defaultPatience))
 	defer cancel()
 	if err := attempts.Do(ctx, func(ctx context.Context) error {
 		_, err := l.Client.PutObject(ctx, &s3.PutObjectInput{
@@ -69,7 +72,3 @@ func (l LastGood) Store(name string, data []byte) error {
 	}
 	return nil
 }
-
-// context is what a call begins with: project.LastGood hands none over, and
-// Patience bounds it.
-func (l LastGood) context() context.Context { return context.Background() }
