@@ -191,10 +191,10 @@ module "score" {
       batch_size = 500
       # Waiting a second would coalesce more, and cost the second that an event may take: see enrich.
       window_seconds = 0
-      parallelism   = 1 # see enrich
-      retries       = 5
-      retry_seconds = var.retry_hours * 3600
-      failure_queue = module.redrive["score"].arn
+      parallelism    = 1 # see enrich
+      retries        = 5
+      retry_seconds  = var.retry_hours * 3600
+      failure_queue  = module.redrive["score"].arn
     }
   }
 

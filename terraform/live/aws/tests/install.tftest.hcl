@@ -84,7 +84,6 @@ run "least_privilege" {
       GiveUp             = ["sqs:SendMessage"]
       ReceiveMessages    = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
       ReadProjects       = ["s3:GetObject"]
-      ReadBooks          = ["dynamodb:BatchGetItem"]
       WriteBooks         = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
       PublishEnriched    = ["kinesis:PutRecords"]
     }
@@ -99,7 +98,6 @@ run "least_privilege" {
       ReceiveMessages    = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
       ReadProjects       = ["s3:GetObject"]
       KeepLastGood       = ["s3:PutObject"]
-      ReadBooks          = ["dynamodb:BatchGetItem"]
       WriteBooks         = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
       FoldProfiles       = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
       SweepProfiles      = ["dynamodb:Scan"]
