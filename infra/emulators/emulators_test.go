@@ -152,7 +152,7 @@ func TestMotoQueueLosesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const senders, batches, receivers = 4, 25, 4
+	const senders, batches, receivers = 4, 100, 4
 	var sending sync.WaitGroup
 	for sender := range senders {
 		sending.Go(func() {

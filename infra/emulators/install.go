@@ -52,7 +52,6 @@ func install(ctx context.Context, folder string, build func(ctx context.Context,
 		return "", fmt.Errorf("install %s: %w", folder, err)
 	}
 	defer os.RemoveAll(making)
-	// CopyFS and build may leave what they made to be seen by their owner alone.
 	if err := os.CopyFS(making, files); err != nil {
 		return "", fmt.Errorf("install %s: %w", folder, err)
 	}

@@ -20,7 +20,8 @@ import (
 // Proxy is an HTTP handler that passes calls on to an AWS endpoint, but for the
 // faults. It knows the JSON protocols of Kinesis, DynamoDB, SQS and Secrets
 // Manager, and S3; other calls pass through, and can be refused, dropped and
-// slowed. Bodies are held in memory, so that it is not for event streams.
+// slowed. Of CBOR it reads nothing. Bodies are held in memory, so that it is not
+// for event streams.
 //
 // Its fields are not changed once it serves. The same calls in the same order,
 // with the same Random, meet the same faults.
