@@ -124,7 +124,7 @@ resource "aws_cloudformation_stack" "public" {
       Permission = {
         Type = "AWS::Lambda::Permission"
         Properties = {
-          FunctionName          = aws_lambda_alias.live.arn
+          FunctionName          = "${local.arn}:live"
           Action                = "lambda:InvokeFunction"
           Principal             = "*"
           InvokedViaFunctionUrl = true
@@ -133,5 +133,5 @@ resource "aws_cloudformation_stack" "public" {
     }
   })
 
-  depends_on = [aws_lambda_function_url.this]
+  depends_on = [aws_lambda_alias.live, aws_lambda_function_url.this]
 }
