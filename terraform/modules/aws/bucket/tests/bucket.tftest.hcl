@@ -99,74 +99,43 @@ run "objects" {
   }
 }
 
-run "bad_account" {
-  command = plan
-  variables {
-    account = "12345678901x"
-  }
-  expect_failures = [var.account]
-}
+# Every validated variable has a value that is refused.
 
-run "bad_region" {
+run "bad_1" {
   command = plan
-  variables {
-    region = "nowhere"
-  }
-  expect_failures = [var.region]
-}
 
-run "bad_name" {
-  command = plan
   variables {
-    name = "hito_projects"
-  }
-  expect_failures = [var.name]
-}
-
-run "bad_rule_does_nothing" {
-  command = plan
-  variables {
+    account         = "12345678901x"
+    region          = "nowhere"
+    name            = "hito_projects"
     lifecycle_rules = { nothing = { prefix = "a/" } }
+    objects         = { "/shop.yaml" = { content = "{}" } }
+    encryption_key  = "mine"
+    labels          = { "aws:mine" = "no" }
   }
-  expect_failures = [var.lifecycle_rules]
+
+  expect_failures = [
+    var.account, var.region, var.name, var.lifecycle_rules, var.objects,
+    var.encryption_key, var.labels,
+  ]
 }
 
-run "bad_rule_archives_what_is_gone" {
+run "bad_2" {
   command = plan
+
   variables {
     lifecycle_rules = { late = { archive_days = 30, expire_days = 30 } }
   }
+
   expect_failures = [var.lifecycle_rules]
 }
 
-run "bad_class" {
+run "bad_3" {
   command = plan
+
   variables {
     lifecycle_rules = { cold = { archive_days = 30, archive_class = "COLD" } }
   }
+
   expect_failures = [var.lifecycle_rules]
-}
-
-run "bad_object" {
-  command = plan
-  variables {
-    objects = { "/shop.yaml" = { content = "{}" } }
-  }
-  expect_failures = [var.objects]
-}
-
-run "bad_key" {
-  command = plan
-  variables {
-    encryption_key = "mine"
-  }
-  expect_failures = [var.encryption_key]
-}
-
-run "bad_label" {
-  command = plan
-  variables {
-    labels = { "aws:mine" = "no" }
-  }
-  expect_failures = [var.labels]
 }

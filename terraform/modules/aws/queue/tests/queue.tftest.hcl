@@ -73,66 +73,24 @@ run "settings" {
   }
 }
 
-run "bad_account" {
-  command = plan
-  variables {
-    account = "hito"
-  }
-  expect_failures = [var.account]
-}
+# Every validated variable has a value that is refused.
 
-run "bad_region" {
+run "bad" {
   command = plan
-  variables {
-    region = "eu"
-  }
-  expect_failures = [var.region]
-}
 
-run "bad_name" {
-  command = plan
   variables {
-    name = "hito.fifo"
-  }
-  expect_failures = [var.name]
-}
-
-run "bad_retention" {
-  command = plan
-  variables {
-    retention_hours = 337
-  }
-  expect_failures = [var.retention_hours]
-}
-
-run "bad_visibility" {
-  command = plan
-  variables {
+    account            = "hito"
+    region             = "eu"
+    name               = "hito.fifo"
+    retention_hours    = 337
     visibility_seconds = 43201
+    max_deliveries     = 0
+    encryption_key     = "1234"
+    labels             = { "AWS:mine" = "no" }
   }
-  expect_failures = [var.visibility_seconds]
-}
 
-run "bad_deliveries" {
-  command = plan
-  variables {
-    max_deliveries = 0
-  }
-  expect_failures = [var.max_deliveries]
-}
-
-run "bad_key" {
-  command = plan
-  variables {
-    encryption_key = "1234"
-  }
-  expect_failures = [var.encryption_key]
-}
-
-run "bad_label" {
-  command = plan
-  variables {
-    labels = { "AWS:mine" = "no" }
-  }
-  expect_failures = [var.labels]
+  expect_failures = [
+    var.account, var.region, var.name, var.retention_hours, var.visibility_seconds,
+    var.max_deliveries, var.encryption_key, var.labels,
+  ]
 }

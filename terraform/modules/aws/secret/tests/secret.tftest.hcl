@@ -45,74 +45,25 @@ run "own_key" {
   }
 }
 
-run "bad_account" {
-  command = plan
-  variables {
-    account = "1"
-  }
-  expect_failures = [var.account]
-}
+# Every validated variable has a value that is refused.
 
-run "bad_region" {
+run "bad" {
   command = plan
-  variables {
-    region = "eu-west"
-  }
-  expect_failures = [var.region]
-}
 
-run "bad_name" {
-  command = plan
   variables {
-    name = "-keys"
-  }
-  expect_failures = [var.name]
-}
-
-run "bad_description" {
-  command = plan
-  variables {
-    description = format("%2049s", "x")
-  }
-  expect_failures = [var.description]
-}
-
-run "bad_value" {
-  command = plan
-  variables {
-    value = ""
-  }
-  expect_failures = [var.value]
-}
-
-run "bad_value_version" {
-  command = plan
-  variables {
-    value_version = 0
-  }
-  expect_failures = [var.value_version]
-}
-
-run "bad_recovery" {
-  command = plan
-  variables {
-    recovery_days = 3
-  }
-  expect_failures = [var.recovery_days]
-}
-
-run "bad_key" {
-  command = plan
-  variables {
+    account        = "1"
+    region         = "eu-west"
+    name           = "-keys"
+    description    = format("%2049s", "x")
+    value          = ""
+    value_version  = 0
+    recovery_days  = 3
     encryption_key = "mine"
+    labels         = { "aws:mine" = "no" }
   }
-  expect_failures = [var.encryption_key]
-}
 
-run "bad_label" {
-  command = plan
-  variables {
-    labels = { "aws:mine" = "no" }
-  }
-  expect_failures = [var.labels]
+  expect_failures = [
+    var.account, var.region, var.name, var.description, var.value,
+    var.value_version, var.recovery_days, var.encryption_key, var.labels,
+  ]
 }

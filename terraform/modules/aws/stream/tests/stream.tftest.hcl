@@ -77,66 +77,24 @@ run "china" {
   }
 }
 
-run "bad_account" {
-  command = plan
-  variables {
-    account = "1234"
-  }
-  expect_failures = [var.account]
-}
+# Every validated variable has a value that is refused.
 
-run "bad_region" {
+run "bad" {
   command = plan
-  variables {
-    region = "Ireland"
-  }
-  expect_failures = [var.region]
-}
 
-run "bad_name" {
-  command = plan
   variables {
-    name = "Hito Raw"
-  }
-  expect_failures = [var.name]
-}
-
-run "bad_shards" {
-  command = plan
-  variables {
-    shards = 1.5
-  }
-  expect_failures = [var.shards]
-}
-
-run "bad_retention" {
-  command = plan
-  variables {
+    account         = "1234"
+    region          = "Ireland"
+    name            = "Hito Raw"
+    shards          = 1.5
     retention_hours = 12
+    encryption_key  = "alias/mine"
+    consumers       = ["a consumer"]
+    labels          = { "aws:mine" = "no" }
   }
-  expect_failures = [var.retention_hours]
-}
 
-run "bad_key" {
-  command = plan
-  variables {
-    encryption_key = "alias/mine"
-  }
-  expect_failures = [var.encryption_key]
-}
-
-run "bad_consumer" {
-  command = plan
-  variables {
-    consumers = ["a consumer"]
-  }
-  expect_failures = [var.consumers]
-}
-
-run "bad_label" {
-  command = plan
-  variables {
-    labels = { "aws:mine" = "no" }
-  }
-  expect_failures = [var.labels]
+  expect_failures = [
+    var.account, var.region, var.name, var.shards, var.retention_hours,
+    var.encryption_key, var.consumers, var.labels,
+  ]
 }

@@ -83,90 +83,28 @@ run "capacity_and_limits" {
   expect_failures = [aws_dynamodb_table.this]
 }
 
-run "bad_account" {
-  command = plan
-  variables {
-    account = ""
-  }
-  expect_failures = [var.account]
-}
+# Every validated variable has a value that is refused.
 
-run "bad_region" {
+run "bad" {
   command = plan
-  variables {
-    region = "eu_west_1"
-  }
-  expect_failures = [var.region]
-}
 
-run "bad_name" {
-  command = plan
   variables {
-    name = "hi"
-  }
-  expect_failures = [var.name]
-}
-
-run "bad_key_attribute" {
-  command = plan
-  variables {
-    key = ""
-  }
-  expect_failures = [var.key]
-}
-
-run "bad_index" {
-  command = plan
-  variables {
-    indexes = { q = { key = "q" } }
-  }
-  expect_failures = [var.indexes]
-}
-
-run "bad_expiry" {
-  command = plan
-  variables {
-    expiry = "Time to live"
-  }
-  expect_failures = [var.expiry]
-}
-
-run "bad_capacity" {
-  command = plan
-  variables {
-    capacity = { read_min = 10, read_max = 5, write_min = 1, write_max = 1 }
-  }
-  expect_failures = [var.capacity]
-}
-
-run "bad_limits" {
-  command = plan
-  variables {
-    limits = { read = 0, write = 1 }
-  }
-  expect_failures = [var.limits]
-}
-
-run "bad_recovery" {
-  command = plan
-  variables {
-    recovery_days = 36
-  }
-  expect_failures = [var.recovery_days]
-}
-
-run "bad_key" {
-  command = plan
-  variables {
+    account        = ""
+    region         = "eu_west_1"
+    name           = "hi"
+    key            = ""
+    indexes        = { q = { key = "q" } }
+    expiry         = "Time to live"
+    capacity       = { read_min = 10, read_max = 5, write_min = 1, write_max = 1 }
+    limits         = { read = 0, write = 1 }
+    recovery_days  = 36
     encryption_key = "alias/mine"
+    labels         = { "aws:mine" = "no" }
   }
-  expect_failures = [var.encryption_key]
-}
 
-run "bad_label" {
-  command = plan
-  variables {
-    labels = { "aws:mine" = "no" }
-  }
-  expect_failures = [var.labels]
+  expect_failures = [
+    var.account, var.region, var.name, var.key, var.indexes,
+    var.expiry, var.capacity, var.limits, var.recovery_days, var.encryption_key,
+    var.labels,
+  ]
 }
