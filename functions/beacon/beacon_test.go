@@ -295,6 +295,15 @@ func TestSettings(t *testing.T) {
 	if len(doc.Integrations) != 1 || segment["apiKey"] != "demo" || segment["apiHost"] != "hito.example/v1" || segment["protocol"] != "https" || doc.Plan["track"] == nil {
 		t.Errorf("%+v", doc)
 	}
+	// A proxy that has to send another Host says which one it was asked for, and
+	// only one that is trusted is believed.
+	for trusted, want := range []string{"fn.example/v1", "hito.example/v1"} {
+		h.TrustedProxies = trusted
+		got := text(t, do(h, "GET", "http://fn.example/v1/projects/demo/settings", "", "X-Forwarded-Host", "hito.example"))
+		if !strings.Contains(got, `"apiHost":"`+want+`"`) {
+			t.Errorf("with %d trusted proxies the settings are %s, want %s", trusted, got, want)
+		}
+	}
 	if res := do(h, "GET", "/v1/projects/other/settings", ""); res.StatusCode != 401 {
 		t.Error(res.StatusCode)
 	}

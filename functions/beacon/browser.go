@@ -55,11 +55,15 @@ func (h *Handler) settings(w http.ResponseWriter, r *http.Request, _ event.Type)
 	if r.TLS != nil || h.TrustedProxies > 0 && r.Header.Get("X-Forwarded-Proto") == "https" {
 		protocol = "https"
 	}
+	host := r.Host
+	if forwarded := r.Header.Get("X-Forwarded-Host"); h.TrustedProxies > 0 && forwarded != "" {
+		host = forwarded // a proxy may have to send another Host
+	}
 	const plan = `{"__default":{"enabled":true,"integrations":{}}}`
 	b := append([]byte(nil), `{"integrations":{"Segment.io":{"apiKey":`...)
 	b = appendString(b, strings.ToValidUTF8(key, ""))
 	b = append(b, `,"apiHost":`...)
-	b = appendString(b, strings.ToValidUTF8(r.Host, "")+"/v1")
+	b = appendString(b, strings.ToValidUTF8(host, "")+"/v1")
 	b = append(b, `,"protocol":"`+protocol+`","unbundledIntegrations":[],"addBundledMetadata":false,"maybeBundledConfigIds":{},`...)
 	b = append(b, `"versionSettings":{"componentTypes":["browser"]}}},`...)
 	b = append(b, `"plan":{"track":`+plan+`,"identify":`+plan+`,"group":`+plan+`},"edgeFunction":{},"analyticsNextEnabled":true,`...)

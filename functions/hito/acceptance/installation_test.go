@@ -70,7 +70,7 @@ func install(t *testing.T) *installation {
 
 	moto := emulators.Moto(t)
 	x := &installation{
-		stack:    newStack(t, root, artifacts, moto),
+		stack:    newStack(t, root, filepath.Join(artifacts, "aws"), moto),
 		kinesis:  &fault.Proxy{Endpoint: emulators.Kinesalite(t)},
 		dynamodb: &fault.Proxy{Endpoint: emulators.DynamoDB(t)},
 		others:   &fault.Proxy{Endpoint: moto},
@@ -301,12 +301,33 @@ func (x *installation) startMappings(t *testing.T) {
 	}
 }
 
-// front puts both URLs under one name, as the edge does.
+// front serves what CloudFront is configured to: both functions' URLs under one name.
 func (x *installation) front(t *testing.T) http.Handler {
-	beacon, profile := &awslambda.URL{Function: x.functions["beacon"]}, &awslambda.URL{Function: x.functions["profile"]}
-	edge := &awslambda.Edge{Default: awslambda.Behavior{Origin: beacon}}
-	for _, pattern := range []string{"/v1/profiles/*", "/v1/ledger", "/v1/quarantine"} {
-		edge.Behaviors = append(edge.Behaviors, awslambda.Behavior{Pattern: pattern, Origin: profile})
+	t.Helper()
+	edge := &awslambda.Edge{}
+	for _, r := range x.deployment.Routes {
+		f := x.functions[short(r.Function)]
+		if f == nil {
+			t.Fatalf("the route %q leads to %q, which is no function", r.Pattern, r.Function)
+		}
+		b := awslambda.Behavior{
+			Pattern: r.Pattern, Methods: r.Methods, Headers: r.Headers,
+			Origin: &awslambda.URL{Function: f, Protocol: "http", Domain: r.Domain},
+		}
+		if r.ViewerRequest != "" {
+			b.Viewer = func(req *http.Request) { // what the CloudFront Function of terraform/modules/aws/edge does
+				req.Header.Del("X-Forwarded-For")
+				req.Header.Set("X-Forwarded-Host", req.Host)
+			}
+		}
+		if r.Pattern == "" {
+			edge.Default = b
+		} else {
+			edge.Behaviors = append(edge.Behaviors, b)
+		}
+	}
+	if edge.Default.Origin == nil || len(edge.Behaviors) == 0 {
+		t.Fatalf("the distribution routes nothing: %+v", x.deployment.Routes)
 	}
 	return edge
 }

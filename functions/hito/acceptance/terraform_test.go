@@ -42,6 +42,7 @@ func newStack(t *testing.T, root, artifacts, endpoint string) *stack {
 		vars: []string{
 			"-var=account=" + account, "-var=region=" + region, "-var=artifacts_dir=" + artifacts, "-var=deletion_protection=false",
 			"-var=projects_dir=" + filepath.Join(root, "shared", "project", "sample"), `-var=secret_keys={"shop":["demo-secret"]}`,
+			`-var=edge={"kind":"cloudfront"}`, "-var=trusted_proxies=1", `-var=archive={}`, `-var=budget={"monthly":100,"emails":["ops@example.com"]}`,
 		},
 	}
 	for _, v := range os.Environ() { // AWS_CA_BUNDLE would be believed by the provider

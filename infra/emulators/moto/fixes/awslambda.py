@@ -22,7 +22,10 @@ def qualified(function_arn, name):
 
 @instead(LambdaBackend, "create_event_source_mapping")
 def create_event_source_mapping(original, self, spec):
-    mapping = original(self, spec)
+    source = spec.get("EventSourceArn", "")
+    # moto knows the mapping of a stream, not that of a consumer which is registered with it.
+    mapping = original(self, {**spec, "EventSourceArn": source.split("/consumer/")[0]})
+    mapping._event_source_arn = source
     mapping.function_arn = qualified(mapping.function_arn, spec["FunctionName"])
     # moto would deliver by itself, and look for Docker to run the function in.
     for source in (
