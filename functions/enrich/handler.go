@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/hitolayer/hito/shared/enrichment"
 	"github.com/hitolayer/hito/shared/event"
 	"github.com/hitolayer/hito/shared/ledger"
@@ -30,7 +32,8 @@ type Handler struct {
 	Enricher *enrichment.Enricher
 	Enriched stream.Publisher
 	// Ledger books what came as accepted, where the raw stream cannot; nil where
-	// it does.
+	// it does. Such a stream may also carry a record twice, by a beacon that got no
+	// answer: the second is then accepted too, and passed on as a repeat.
 	Ledger ledger.Recorder
 	// Telemetry takes events_enriched, bots and the oldest record's lag; nil keeps none.
 	Telemetry telemetry.Sink
@@ -140,6 +143,9 @@ func (h *Handler) enrich(r *stream.Record) (data []byte, bots int, err error) {
 		if e.Enriched.GetAgent().GetBot() {
 			bots++
 		}
+	}
+	if h.Ledger != nil {
+		record.Receipt ^= uint32(xxhash.Sum64String(r.ID))
 	}
 	data, err = event.Encode(record)
 	if err != nil {

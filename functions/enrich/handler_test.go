@@ -298,3 +298,34 @@ func TestWhatCameIsBookedAsAccepted(t *testing.T) {
 		t.Errorf("booked %+v, want %+v", booked, want)
 	}
 }
+
+// TestARecordsPlaceIsInItsReceipt: where the raw stream may carry a record twice,
+// each is accepted, and the second must be told from a redelivery of the first.
+func TestARecordsPlaceIsInItsReceipt(t *testing.T) {
+	receipts := func(h *Handler, ids ...string) (list []uint32) {
+		t.Helper()
+		p := &publisher{}
+		h.Enriched = p
+		for _, id := range ids {
+			r := record(t, "a:1", page("1"))
+			r.ID = id
+			if err := h.Handle(t.Context(), []stream.Record{r}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, r := range p.records {
+			decoded, err := event.Decode(r.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, decoded.Receipt)
+		}
+		return list
+	}
+	if got := receipts(&Handler{Ledger: new(bookings)}, "1", "2", "1"); got[0] == got[1] || got[0] != got[2] {
+		t.Errorf("receipts %v", got)
+	}
+	if got := receipts(&Handler{}, "1", "2"); got[0] != got[1] {
+		t.Errorf("without a ledger of its own, receipts %v", got)
+	}
+}

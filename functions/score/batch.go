@@ -1,11 +1,14 @@
 package score
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/hitolayer/hito/shared/event"
 	"github.com/hitolayer/hito/shared/ledger"
@@ -208,9 +211,14 @@ func (b *batch) fold(f *loaded, told []news) []news {
 		if user {
 			told = b.hear(f, r.Record, told)
 		}
-		t := b.folder.Fold(f.Fragment, r.Record)
+		var place uint32
+		if b.h.Copies {
+			place = uint32(xxhash.Sum64String(r.id)) | 1
+		}
+		places := f.State.Places
+		t := b.folder.FoldFrom(f.Fragment, r.Record, place)
 		f.tally[i] = t
-		f.changed = f.changed || t.Scored > 0 || f.State.ErasedAt != f.erasedAt
+		f.changed = f.changed || t.Scored > 0 || f.State.ErasedAt != f.erasedAt || !bytes.Equal(places, f.State.Places)
 	}
 	return told
 }

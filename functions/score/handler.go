@@ -23,12 +23,15 @@ type Rules interface {
 }
 
 // Handler scores batches of the enriched stream.
-// All fields are required.
+// All fields but Copies are required.
 type Handler struct {
 	Store profile.Store
 	// Rules returns a project's rules, nil when none are in service: its records
 	// then wait, since events folded without rules would be missing in metrics.
 	Rules func(project string) Rules
+	// Copies says that the stream may carry a record more than once, as one does
+	// whose publisher handles redelivered batches and cannot know what it published.
+	Copies bool
 	// Actions is the stream of transitions (encoded profile.Transition).
 	Actions   stream.Publisher
 	Ledger    ledger.Recorder
@@ -70,7 +73,7 @@ func (h *Handler) emit(ctx context.Context, b *batch, more ...telemetry.Value) {
 		telemetry.Value{Name: "events_scored", Unit: telemetry.Count, V: float64(b.tally.Scored)},
 		telemetry.Value{Name: "events_duplicate", Unit: telemetry.Count, V: float64(b.tally.Duplicate)},
 		telemetry.Value{Name: "events_suppressed", Unit: telemetry.Count, V: float64(b.tally.Suppressed)},
-		telemetry.Value{Name: "events_redelivered", Unit: telemetry.Count, V: float64(b.tally.Redelivered)},
+		telemetry.Value{Name: "events_redelivered", Unit: telemetry.Count, V: float64(b.tally.Redelivered + b.tally.Copied)},
 		telemetry.Value{Name: "window_evictions", Unit: telemetry.Count, V: float64(b.tally.Evicted)},
 		telemetry.Value{Name: "save_conflicts", Unit: telemetry.Count, V: float64(b.conflicts)},
 		telemetry.Value{Name: "transitions", Unit: telemetry.Count, V: float64(b.transitions)},

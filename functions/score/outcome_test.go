@@ -12,6 +12,66 @@ import (
 	"github.com/hitolayer/hito/shared/stream"
 )
 
+// TestCopiesHaveOneOutcome: whatever delivered enriched records went wrong before
+// scoring, each record is booked once: as often as its stream carries it, from
+// the place it came from first, which redeliveries repeat.
+func TestCopiesHaveOneOutcome(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t)
+		w.Copies = true
+		var sent, events int64
+		var stored []stream.Record // on the enriched stream, copies and all
+		for i := range rapid.IntRange(1, 6).Draw(rt, "records") {
+			r := &event.Record{Project: "p", Key: "a:1", ReceivedAt: epoch, Receipt: uint32(i + 1)}
+			for range rapid.IntRange(1, 3).Draw(rt, "events") {
+				r.Events = append(r.Events, &event.Event{MessageId: fmt.Sprint("m", rapid.IntRange(0, 4).Draw(rt, "id")), Type: event.Type_TYPE_PAGE, AnonymousId: "1", Timestamp: epoch})
+			}
+			sent += int64(len(r.Events))
+			for range rapid.IntRange(1, 3).Draw(rt, "copies") {
+				stored = append(stored, w.encode(r))
+			}
+		}
+		for i := range stored {
+			stored[i].ID = fmt.Sprint("place-", i)
+		}
+		booked := map[string]ledger.Counts{} // by position, as a Committer does
+		for from := 0; from < len(stored); {
+			to := rapid.IntRange(from+1, len(stored)).Draw(rt, "to")
+			for range rapid.IntRange(1, 3).Draw(rt, "deliveries") {
+				again := deltas{}
+				w.Ledger = again
+				w.handle(stored[from:to]...)
+				if rapid.Bool().Draw(rt, "killed before it books") {
+					continue
+				}
+				for id, d := range again {
+					if old, ok := booked[id]; ok && old != d.Whole().Counts {
+						rt.Fatalf("%s came to %+v, and again to %+v", id, old, d.Whole().Counts)
+					}
+					booked[id] = d.Whole().Counts
+				}
+			}
+			again := deltas{} // the delivery that is answered
+			w.Ledger = again
+			w.handle(stored[from:to]...)
+			for id, d := range again {
+				booked[id] = d.Whole().Counts
+			}
+			from = to
+		}
+		var total ledger.Counts
+		for _, c := range booked {
+			total = total.Plus(c)
+		}
+		if p := w.person("a:1"); p != nil {
+			events = p.Events()
+		}
+		if total.Scored != events || total.Scored+total.Duplicate != sent {
+			rt.Fatalf("%d events sent, %d in the profile, booked %+v", sent, events, total)
+		}
+	})
+}
+
 // deltas keeps what is recorded, by source.
 type deltas map[string]ledger.Delta
 

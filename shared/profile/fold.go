@@ -51,6 +51,9 @@ type Tally struct {
 	// Redelivered events had their outcome before: the stream brought the same
 	// acceptance again. Of these, RedeliveredDuplicates repeat one within their record.
 	Redelivered, RedeliveredDuplicates int
+	// Copied events are of a record that was delivered from another place of the
+	// stream before: that delivery has their outcome.
+	Copied int
 	// Evicted counts ids that left the dedupe window before their time, forced
 	// out by WindowCount: a repeat of one would be counted again.
 	Evicted int
@@ -63,6 +66,7 @@ func (t Tally) Plus(u Tally) Tally {
 	t.Suppressed += u.Suppressed
 	t.Redelivered += u.Redelivered
 	t.RedeliveredDuplicates += u.RedeliveredDuplicates
+	t.Copied += u.Copied
 	t.Evicted += u.Evicted
 	return t
 }
@@ -82,11 +86,18 @@ type Folder struct {
 
 // Fold folds a record into its fragment, or erases the fragment when the
 // record says so. The fragment then shares memory with the record.
-func (fo *Folder) Fold(f *Fragment, r *event.Record) Tally {
+func (fo *Folder) Fold(f *Fragment, r *event.Record) Tally { return fo.FoldFrom(f, r, 0) }
+
+// FoldFrom is Fold for a stream that may carry a record more than once: place
+// tells its places apart. With 0 it is Fold.
+func (fo *Folder) FoldFrom(f *Fragment, r *event.Record, place uint32) Tally {
 	s := f.State
 	if r.Erase {
 		f.Erase(r.ReceivedAt)
 		return Tally{}
+	}
+	if place != 0 && !s.from(r.ReceivedAt, r.Receipt, place) {
+		return Tally{Copied: len(r.Events)}
 	}
 	if r.ReceivedAt <= s.ErasedAt {
 		return Tally{Suppressed: len(r.Events)}
@@ -127,7 +138,7 @@ func (f *Fragment) Erase(at int64) (changed bool) {
 	if f.State.ErasedAt >= at {
 		return false
 	}
-	f.State = &State{Form: Form, ErasedAt: max(at, f.State.ReceivedUntil)}
+	f.State = &State{Form: Form, ErasedAt: max(at, f.State.ReceivedUntil), Places: f.State.Places}
 	f.window = window{}
 	return true
 }

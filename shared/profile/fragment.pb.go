@@ -66,7 +66,11 @@ type State struct {
 	// By segment.
 	Memberships []*Membership `protobuf:"bytes,21,rep,name=memberships,proto3" json:"memberships,omitempty"`
 	// Transitions decided and not yet known to be published.
-	Outbox        []*Transition `protobuf:"bytes,22,rep,name=outbox,proto3" json:"outbox,omitempty"`
+	Outbox []*Transition `protobuf:"bytes,22,rep,name=outbox,proto3" json:"outbox,omitempty"`
+	// Where the records folded last were on their stream, newest last: of each the
+	// receipt and a hash of the place it was first delivered from (4 bytes each,
+	// little-endian). Empty where a stream carries a record only once.
+	Places        []byte `protobuf:"bytes,23,opt,name=places,proto3" json:"places,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -237,6 +241,13 @@ func (x *State) GetMemberships() []*Membership {
 func (x *State) GetOutbox() []*Transition {
 	if x != nil {
 		return x.Outbox
+	}
+	return nil
+}
+
+func (x *State) GetPlaces() []byte {
+	if x != nil {
+		return x.Places
 	}
 	return nil
 }
@@ -1182,7 +1193,7 @@ var File_shared_profile_fragment_proto protoreflect.FileDescriptor
 
 const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\n" +
-	"\x1dshared/profile/fragment.proto\x12\x0fhito.profile.v1\x1a\x18shared/event/event.proto\"\xdc\x06\n" +
+	"\x1dshared/profile/fragment.proto\x12\x0fhito.profile.v1\x1a\x18shared/event/event.proto\"\xf4\x06\n" +
 	"\x05State\x12\x12\n" +
 	"\x04form\x18\x01 \x01(\rR\x04form\x12\x1b\n" +
 	"\terased_at\x18\x02 \x01(\x03R\berasedAt\x12%\n" +
@@ -1207,7 +1218,8 @@ const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\x05group\x18\x11 \x01(\v2\x17.hito.profile.v1.TextAtR\x05group\x12\x12\n" +
 	"\x04seen\x18\x14 \x03(\fR\x04seen\x12=\n" +
 	"\vmemberships\x18\x15 \x03(\v2\x1b.hito.profile.v1.MembershipR\vmemberships\x123\n" +
-	"\x06outbox\x18\x16 \x03(\v2\x1b.hito.profile.v1.TransitionR\x06outbox\"+\n" +
+	"\x06outbox\x18\x16 \x03(\v2\x1b.hito.profile.v1.TransitionR\x06outbox\x12\x16\n" +
+	"\x06places\x18\x17 \x01(\fR\x06places\"+\n" +
 	"\x05Stamp\x12\x12\n" +
 	"\x04time\x18\x01 \x01(\x03R\x04time\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x06R\x02id\"5\n" +

@@ -100,7 +100,7 @@ func fold(f *Fragment, records ...*event.Record) Tally {
 // observed is everything a reader can see of a fragment, exact to the last digit.
 func observed(f *Fragment) string {
 	s := f.State.CloneVT()
-	s.Seen, s.Memberships, s.Outbox = nil, nil, nil
+	s.Seen, s.Memberships, s.Outbox, s.Places = nil, nil, nil, nil
 	for _, c := range s.Claims { // kept for erasures, and to spare writes
 		c.ReceivedAt = 0
 		if _, user := f.Key.User(); user {

@@ -7,7 +7,7 @@ import (
 
 // Merge folds o into s, where the two are folds over disjoint sets of events:
 // two replicas' shares of one fragment, or the fragments of one person. What no
-// reader observes (dedupe window, memberships, outbox) is left alone. Neither
+// reader observes (dedupe window, places, memberships, outbox) is left alone. Neither
 // shares memory with the other afterwards that either writes to.
 func (s *State) Merge(o *State) {
 	s.ErasedAt = max(s.ErasedAt, o.ErasedAt)

@@ -205,6 +205,9 @@ func TestUnmarshalReadsWhatGeneratedCodeReads(t *testing.T) {
 		}
 		var want, got State
 		errWant, errGot := want.UnmarshalVT(data), got.unmarshal(data)
+		if errGot != nil && strings.Contains(errGot.Error(), "invalid field number") {
+			return // beyond the 2^29-1 that protobuf has; generated code does not look
+		}
 		if (errWant == nil) != (errGot == nil) {
 			t.Fatalf("error %v, generated code says %v", errGot, errWant)
 		}
