@@ -19,7 +19,7 @@ const (
 // from the place where it came from first. A copy at another place is not.
 // receivedAt is in Unix milliseconds.
 func (s *State) from(receivedAt int64, receipt, place uint32) bool {
-	if receivedAt-s.ReceivedUntil > placesAge.Milliseconds() {
+	if receivedAt-max(s.ReceivedUntil, s.ErasedAt) > placesAge.Milliseconds() {
 		s.Places = nil
 	}
 	for at := 0; at+placeBytes <= len(s.Places); at += placeBytes {
