@@ -44,6 +44,10 @@ terraform-test: ## Test the Terraform code, and its plans against the policies (
 	@./terraform/test.sh
 	$(GO) test ./infra/terraformtest/...
 
+.PHONY: acceptance-aws
+acceptance-aws: ## Deploy to AWS emulators with Terraform, and drive what is deployed (needs Node.js, Java, Python with moto, terraform)
+	$(GO) test -tags acceptance -timeout 30m -count=1 -v ./functions/hito/acceptance
+
 .PHONY: check
 check: ## Check form, style and what is generated
 	@$(GO) mod download && $(GO) mod download -modfile=tools.mod
@@ -52,8 +56,8 @@ check: ## Check form, style and what is generated
 	@fixes=$$($(GO) fix -diff ./...) || { echo "$$fixes"; echo "run go fix ./..."; exit 1; }; \
 	test -z "$$fixes" || { echo "$$fixes"; echo "run go fix ./..."; exit 1; }
 	$(GO) mod tidy -diff
-	$(GO) vet ./...
-	$(TOOL) staticcheck ./...
+	$(GO) vet ./... && $(GO) vet -tags acceptance ./functions/hito/acceptance
+	$(TOOL) staticcheck ./... && $(TOOL) staticcheck -tags acceptance ./functions/hito/acceptance
 	$(TOOL) buf lint
 	@$(TOOL) buf generate && git diff --exit-code -- '*.pb.go' || { echo "generated code is stale: run make generate and commit"; exit 1; }
 	$(GO) run ./functions/hito check shared/project/sample/*.yaml
