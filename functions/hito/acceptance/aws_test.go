@@ -45,6 +45,7 @@ func TestAWS(t *testing.T) {
 	t.Run("BadEvents", x.badEvents)
 	t.Run("Erasure", x.erasure)
 	t.Run("Sweep", x.sweep)
+	t.Run("Measure", x.measure)
 	t.Run("Permissions", x.permissions)
 	t.Run("Destroy", x.stack.destroy)
 }
