@@ -144,14 +144,6 @@ func (s sums) bookAll(deltas []ledger.Delta) {
 	}
 }
 
-// size returns how many updates s takes.
-func (s sums) size() (n int) {
-	for _, attrs := range s {
-		n += (len(attrs) + maxAdds - 1) / maxAdds
-	}
-	return n
-}
-
 // updates returns the writes that add s, in the shares of slot. What is too much
 // for one update goes to the next slots: the totals are the sum of all.
 func (s sums) updates(t *table, slot int) []types.TransactWriteItem {
