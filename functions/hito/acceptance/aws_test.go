@@ -70,6 +70,7 @@ func (x *installation) local(t *testing.T) e2e.Target {
 		_ = cmd.Wait()
 	})
 	local := x.target
+	local.Client = nil // it has no certificate
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		data, err := os.ReadFile(log)
 		if err != nil {
@@ -102,7 +103,9 @@ func (x *installation) sdks(t *testing.T) {
 // load sends events for new visitors and sees to it that each counts once.
 func (x *installation) load(t *testing.T, events int) {
 	t.Helper()
-	t.Log(x.target.Hito(t, "load", "--events", fmt.Sprint(events), "--visitors", "150", "--per-request", "10", "--connections", "4",
+	plain := x.target
+	plain.URL = x.plain
+	t.Log(plain.Hito(t, "load", "--events", fmt.Sprint(events), "--visitors", "150", "--per-request", "10", "--connections", "4",
 		"--duration", "2m", "--drain", "3m", "--seed", fmt.Sprint(rand.Uint32()), "--verify"))
 	x.balanced(t)
 }
@@ -218,7 +221,7 @@ func (x *installation) poisonRecords(t *testing.T) {
 		}
 		return stream.Record{Project: project, Key: "a:" + key, Events: 1, Time: now, Data: data}
 	}
-	raw := x.functions["enrich"].Env["HITO_RAW_STREAM"]
+	raw := x.functions["beacon"].Env["HITO_RAW_STREAM"]
 	// One that nobody can open; one of a pack that nobody can read, among good
 	// ones; one that is never taken, since nobody knows its project's rules.
 	put(raw, "007", []byte("no pack at all"))
@@ -273,7 +276,7 @@ func (x *installation) badEvents(t *testing.T) {
 	}
 	req.SetBasicAuth(x.target.WriteKey, "")
 	req.Header.Set("Hito-Receipts", "1")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := x.target.Client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +311,7 @@ func (x *installation) erasure(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+x.target.SecretKey)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := x.target.Client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

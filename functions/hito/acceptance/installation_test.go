@@ -5,6 +5,7 @@ package acceptance
 import (
 	"archive/zip"
 	"context"
+	"encoding/pem"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -51,6 +52,7 @@ type installation struct {
 	// call, and make calls fail when they are told to.
 	kinesis, dynamodb, others *fault.Proxy
 	target                    e2e.Target
+	plain                     string // the same without TLS, which hito load does not speak
 
 	kinesisURL, dynamodbURL, othersURL string
 
@@ -81,9 +83,18 @@ func install(t *testing.T) *installation {
 	x.createTable(t)
 	x.startFunctions(t)
 	x.startMappings(t)
-	front := httptest.NewServer(x.front(t))
+	handler := x.front(t)
+	front, plain := httptest.NewTLSServer(handler), httptest.NewServer(handler)
 	t.Cleanup(front.Close)
-	x.target = e2e.Target{URL: front.URL, WriteKey: "demo", SecretKey: "demo-secret", Binary: binary, Patience: 3 * time.Minute}
+	t.Cleanup(plain.Close)
+	x.plain = plain.URL
+	certificate := filepath.Join(t.TempDir(), "certificate.pem")
+	if err := os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw}), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	x.target = e2e.Target{
+		URL: front.URL, WriteKey: "demo", SecretKey: "demo-secret", Binary: binary, Certificate: certificate, Client: front.Client(), Patience: 3 * time.Minute,
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			for name, f := range x.functions {
@@ -312,7 +323,7 @@ func (x *installation) front(t *testing.T) http.Handler {
 		}
 		b := awslambda.Behavior{
 			Pattern: r.Pattern, Methods: r.Methods, Headers: r.Headers,
-			Origin: &awslambda.URL{Function: f, Protocol: "http", Domain: r.Domain},
+			Origin: &awslambda.URL{Function: f, Domain: r.Domain},
 		}
 		if r.ViewerRequest != "" {
 			b.Viewer = func(req *http.Request) { // what the CloudFront Function of terraform/modules/aws/edge does

@@ -30,7 +30,9 @@ func (x *installation) measure(t *testing.T) {
 	position := x.tips(t)
 	calls := len(x.dynamodb.Calls())
 	batches := x.batches()
-	t.Log(x.target.Hito(t, "load", "--events", fmt.Sprint(measured), "--visitors", "4000", "--per-request", fmt.Sprint(perRequest), "--connections", "6",
+	plain := x.target
+	plain.URL = x.plain
+	t.Log(plain.Hito(t, "load", "--events", fmt.Sprint(measured), "--visitors", "4000", "--per-request", fmt.Sprint(perRequest), "--connections", "6",
 		"--duration", "5m", "--drain", "3m", "--seed", fmt.Sprint(rand.Uint32()), "--verify"))
 	x.balanced(t)
 	after := x.usage()

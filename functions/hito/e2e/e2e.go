@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,11 @@ type Target struct {
 	WriteKey, SecretKey string
 	// Binary is the operator's binary: a path, or a name in PATH.
 	Binary string
+	// Certificate is a PEM file of the certificate to trust, where it is not one of
+	// the machine's.
+	Certificate string
+	// Client talks to it, http.DefaultClient when nil.
+	Client *http.Client
 	// Patience is how long things may take, a minute when 0.
 	Patience time.Duration
 }
@@ -42,7 +48,11 @@ func (x Target) Get(path string, into any) error {
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+x.SecretKey)
-	resp, err := http.DefaultClient.Do(req)
+	client := x.Client
+	if client == nil {
+		client = http.DefaultClient
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}
@@ -80,11 +90,20 @@ func (x Target) Settle(accepted int) (ledger.Totals, error) {
 	return totals, fmt.Errorf("after %v, want %d accepted and none in flight: %+v", patience, accepted, totals)
 }
 
+// environment is what programs are started with.
+func (x Target) environment() []string {
+	env := os.Environ()
+	if x.Certificate != "" {
+		env = append(env, "SSL_CERT_FILE="+x.Certificate, "NODE_EXTRA_CA_CERTS="+x.Certificate)
+	}
+	return env
+}
+
 // Hito runs a command of the operator's binary and returns what it prints.
 func (x Target) Hito(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), x.Binary, args...)
-	cmd.Env = append(os.Environ(), "HITO_URL="+x.URL, "HITO_WRITE_KEY="+x.WriteKey, "HITO_SECRET_KEY="+x.SecretKey)
+	cmd.Env = append(x.environment(), "HITO_URL="+x.URL, "HITO_WRITE_KEY="+x.WriteKey, "HITO_SECRET_KEY="+x.SecretKey)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
@@ -115,6 +134,9 @@ func (x Target) Profiles(t *testing.T, timeless bool, selectors ...string) Profi
 			t.Fatal(err)
 		}
 		delete(doc, "scores")
+		if timeless {
+			sortRecent(t, doc)
+		}
 		stable, err := json.Marshal(doc)
 		if err != nil {
 			t.Fatal(err)
@@ -125,6 +147,24 @@ func (x Target) Profiles(t *testing.T, timeless bool, selectors ...string) Profi
 		all[s] = stable
 	}
 	return all
+}
+
+// sortRecent takes the order from the recent events, which is their times'.
+func sortRecent(t *testing.T, doc map[string]json.RawMessage) {
+	t.Helper()
+	var recent []json.RawMessage
+	if err := json.Unmarshal(doc["recent"], &recent); err != nil {
+		t.Fatal(err)
+	}
+	for i := range recent {
+		recent[i] = moment.ReplaceAll(recent[i], []byte(`"…"`))
+	}
+	slices.SortFunc(recent, func(a, b json.RawMessage) int { return bytes.Compare(a, b) })
+	sorted, err := json.Marshal(recent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc["recent"] = sorted
 }
 
 // Same compares what two hitos, or one at two times, know of the same people.

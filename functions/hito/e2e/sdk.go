@@ -43,7 +43,7 @@ func SDKs(t *testing.T, x Target) Profiles {
 		t.Run(sdk, func(t *testing.T) {
 			run := exec.CommandContext(t.Context(), "node", script)
 			run.Dir = scripts
-			run.Env = append(os.Environ(), "HITO_ENDPOINT="+x.URL, "HITO_WRITE_KEY="+x.WriteKey)
+			run.Env = append(x.environment(), "HITO_ENDPOINT="+x.URL, "HITO_WRITE_KEY="+x.WriteKey)
 			run.WaitDelay = 10 * time.Second
 			if out, err := run.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
