@@ -58,6 +58,19 @@ func TestEmit(t *testing.T) {
 	}
 }
 
+// TestEmitTellsInstallsApart: two installs in an account have metrics of their own.
+func TestEmitTellsInstallsApart(t *testing.T) {
+	var out bytes.Buffer
+	(&Sink{Function: "shop-score", W: &out, Now: at}).Emit(t.Context(), "score", telemetry.Value{Name: "n", Unit: telemetry.Count, V: 1})
+	var line map[string]any
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+		t.Fatal(err)
+	}
+	if line["function"] != "shop-score" {
+		t.Errorf("the dimension is %v, want shop-score", line["function"])
+	}
+}
+
 func TestEmitBoundsMetrics(t *testing.T) {
 	values := make([]telemetry.Value, 150)
 	for i := range values {

@@ -16,11 +16,15 @@ import (
 )
 
 // Sink writes measurements in the embedded metric format, a line for each Emit:
-// in the namespace "hito", with the dimension "function". CloudWatch makes
-// metrics of these lines by itself. The zero value writes to standard output.
+// in the namespace "hito", with the dimension "function", whose value is
+// Function. CloudWatch makes metrics of these lines by itself. The zero value
+// writes to standard output.
 //
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 type Sink struct {
+	// Function is the name that this function has on Lambda, which tells the
+	// installs of an account apart; empty is what Emit is told.
+	Function string
 	// W gets every line in one Write; nil is standard output.
 	W io.Writer
 	// Now is the clock, time.Now when nil.
@@ -61,6 +65,9 @@ func (s *Sink) Emit(_ context.Context, function string, values ...telemetry.Valu
 		b = append(b, `,"Unit":"`...)
 		b = append(b, unit(v.Unit)...)
 		b = append(b, `"}`...)
+	}
+	if s.Function != "" {
+		function = s.Function
 	}
 	b = append(b, `]}]},"function":`...)
 	b = appendString(b, function)

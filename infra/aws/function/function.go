@@ -78,8 +78,9 @@ func open(name string, lookup environment.Lookup) (*Base, error) {
 	if err = errors.Join(err, failed); err != nil {
 		return nil, err
 	}
+	deployed, _ := lookup("AWS_LAMBDA_FUNCTION_NAME") // set by Lambda
 	b := &Base{
-		Function: c, AWS: cfg, Telemetry: new(cloudwatch.Sink), Log: logger(c.Log),
+		Function: c, AWS: cfg, Telemetry: &cloudwatch.Sink{Function: deployed}, Log: logger(c.Log),
 		name: name, dynamodb: dynamodb.NewClient(cfg), kinesis: awskinesis.NewFromConfig(cfg),
 	}
 	b.openProjects(s3.NewClient(cfg))

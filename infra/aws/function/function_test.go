@@ -115,6 +115,14 @@ func TestOpenTellsEverything(t *testing.T) {
 	}
 }
 
+// TestMetricsAreTheInstalls: metrics go by the name that the function has on Lambda.
+func TestMetricsAreTheInstalls(t *testing.T) {
+	_, f, _ := base(t, map[string]string{"AWS_LAMBDA_FUNCTION_NAME": "shop-beacon"})
+	if f.Telemetry.Function != "shop-beacon" {
+		t.Errorf("the metrics' function is %q", f.Telemetry.Function)
+	}
+}
+
 func TestServe(t *testing.T) {
 	b, f, _ := base(t, nil)
 	if err := f.serve(t.Context()); err != nil {
