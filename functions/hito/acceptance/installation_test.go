@@ -215,7 +215,7 @@ func (x *installation) startFunctions(t *testing.T) {
 				"AWS_ENDPOINT_URL": x.othersURL, "AWS_ENDPOINT_URL_KINESIS": x.kinesisURL, "AWS_ENDPOINT_URL_DYNAMODB": x.dynamodbURL,
 			},
 			Credentials: aws.Credentials{AccessKeyID: short(d.Name), SecretAccessKey: "secret", SessionToken: "session"},
-			Concurrency: 8,
+			Concurrency: 24,
 		}
 		if name := short(d.Name); name == "enrich" || name == "score" {
 			f.Interrupt = func([]byte) (time.Duration, bool) {

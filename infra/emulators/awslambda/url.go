@@ -17,9 +17,6 @@ type URL struct {
 	// Domain is the function URL's host name; "": id.lambda-url.us-east-1.on.aws.
 	// Requests are taken as if they had been sent there.
 	Domain string
-	// Protocol is what requests came by, as X-Forwarded-Proto says: https when
-	// empty, as all do on AWS.
-	Protocol string
 	// Log is told why a request was not answered by the function; nil is slog.Default().
 	Log *slog.Logger
 }

@@ -1,7 +1,6 @@
 package awslambda
 
 import (
-	"cmp"
 	"encoding/base64"
 	"mime"
 	"net"
@@ -100,7 +99,7 @@ func (u *URL) headers(r *http.Request, peer string) map[string]string {
 	if forwarded = strings.TrimSpace(forwarded); forwarded == "" {
 		forwarded = peer
 	}
-	out["x-forwarded-for"], out["x-forwarded-proto"], out["x-forwarded-port"] = forwarded, cmp.Or(u.Protocol, "https"), "443"
+	out["x-forwarded-for"], out["x-forwarded-proto"], out["x-forwarded-port"] = forwarded, "https", "443"
 	out["host"] = u.domain()
 	out["x-amzn-tls-version"] = "TLSv1.3"
 	out["x-amzn-trace-id"] = newTrace()

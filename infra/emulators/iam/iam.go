@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Statement is one statement of an IAM policy, as far as hito's policies go:
@@ -64,24 +63,23 @@ func (s Statement) Allows(c Call) bool {
 	return true
 }
 
-// like reports whether a text matches a pattern in which * stands for any text.
+// like reports whether a text matches a pattern in which * stands for any text
+// and ? for any character.
 func like(pattern, text string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == text
-	}
-	text, ok := strings.CutPrefix(text, parts[0])
-	if !ok {
-		return false
-	}
-	for _, part := range parts[1 : len(parts)-1] {
-		_, after, found := strings.Cut(text, part)
-		if !found {
+	for i := range len(pattern) {
+		switch {
+		case pattern[i] == '*':
+			for j := i; j <= len(text); j++ {
+				if like(pattern[i+1:], text[j:]) {
+					return true
+				}
+			}
+			return false
+		case i >= len(text) || pattern[i] != '?' && pattern[i] != text[i]:
 			return false
 		}
-		text = after
 	}
-	return strings.HasSuffix(text, parts[len(parts)-1])
+	return len(pattern) == len(text)
 }
 
 // Audit compares what a role may do with what was done by it: what was not

@@ -40,6 +40,7 @@ func TestLike(t *testing.T) {
 	}{
 		{"a", "a", true}, {"a", "ab", false}, {"a*", "ab", true}, {"*b", "ab", true}, {"a*c", "abc", true},
 		{"a*c", "abd", false}, {"*", "", true}, {"a*b*c", "a--b--c", true}, {"a*b*c", "a--c", false}, {"aa*a", "aa", false},
+		{"s-??", "s-ab", true}, {"s-??", "s-a", false}, {"s-??", "s-abc", false}, {"*-?", "a-b-c", true},
 	} {
 		if got := like(c.pattern, c.text); got != c.want {
 			t.Errorf("like(%q, %q) = %t", c.pattern, c.text, got)
