@@ -96,7 +96,7 @@ func (fo *Folder) FoldFrom(f *Fragment, r *event.Record, place uint32) Tally {
 		f.Erase(r.ReceivedAt)
 		return Tally{}
 	}
-	if place != 0 && !s.from(r.ReceivedAt, r.Receipt, place) {
+	if place != 0 && !s.from(r, place) {
 		return Tally{Copied: len(r.Events)}
 	}
 	if r.ReceivedAt <= s.ErasedAt {

@@ -67,9 +67,10 @@ type State struct {
 	Memberships []*Membership `protobuf:"bytes,21,rep,name=memberships,proto3" json:"memberships,omitempty"`
 	// Transitions decided and not yet known to be published.
 	Outbox []*Transition `protobuf:"bytes,22,rep,name=outbox,proto3" json:"outbox,omitempty"`
-	// Where the records folded last were on their stream, newest last: of each the
-	// receipt and a hash of the place it was first delivered from (4 bytes each,
-	// little-endian). Empty where a stream carries a record only once.
+	// Where the records folded last were on their stream, newest last: of each a
+	// hash (8 bytes) of its receipt and first message id, and one (4 bytes) of the
+	// place it was first delivered from, little-endian. Empty where a stream
+	// carries a record only once.
 	Places        []byte `protobuf:"bytes,23,opt,name=places,proto3" json:"places,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

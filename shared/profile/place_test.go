@@ -28,6 +28,12 @@ func TestPlaces(t *testing.T) {
 			t.Fatalf("receipt %d from %d: %+v, want %+v", c.receipt, c.place, got, c.want)
 		}
 	}
+	// TestReceiptsMayCollide: once another record of the same receipt was dropped.
+	other := record(2, day)
+	other.Events[0].MessageId = "another"
+	if got := folder.FoldFrom(f, other, 11); got.Scored != 1 {
+		t.Errorf("another record of the same receipt: %+v", got)
+	}
 	f.Erase(2 * day.Milliseconds())
 	if got := folder.FoldFrom(f, record(1, day), 9); got.Copied != 1 {
 		t.Errorf("a copy after the erasure: %+v", got)

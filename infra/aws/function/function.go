@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -119,7 +120,7 @@ const gcPercent = 400
 // Raw is the raw stream. Its consumer keeps no state by visitor, so that what is
 // accepted together travels together.
 func (b *Base) Raw() stream.Publisher {
-	return &kinesis.Publisher{Client: b.kinesis, Stream: b.RawStream, Together: true}
+	return &kinesis.Publisher{Client: b.kinesis, Stream: b.RawStream, Together: true, Patience: 3 * time.Second} // a client waits
 }
 
 // Enriched is the enriched stream.

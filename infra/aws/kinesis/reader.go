@@ -151,11 +151,13 @@ func (f *fetch) position(ctx context.Context) error {
 
 func (f *fetch) iterate(ctx context.Context, kind types.ShardIteratorType, sequence *string) error {
 	in := &kinesis.GetShardIteratorInput{ShardId: &f.shard, ShardIteratorType: kind, StartingSequenceNumber: sequence}
-	if strings.HasPrefix(f.stream, "arn:") {
-		in.StreamARN = &f.stream
-	} else {
-		in.StreamName = &f.stream
+	// By its name, of an ARN too: it is of the account whose function this is, and
+	// not everything that speaks Kinesis takes ARNs.
+	_, name, found := strings.Cut(f.stream, ":stream/")
+	if !found {
+		name = f.stream
 	}
+	in.StreamName = &name
 	return f.call(ctx, func(ctx context.Context) error {
 		out, err := f.Client.GetShardIterator(ctx, in, once)
 		if err == nil {
@@ -167,9 +169,6 @@ func (f *fetch) iterate(ctx context.Context, kind types.ShardIteratorType, seque
 
 func (f *fetch) read(ctx context.Context) (out *kinesis.GetRecordsOutput, err error) {
 	in := &kinesis.GetRecordsInput{ShardIterator: f.iterator, Limit: &f.page}
-	if strings.HasPrefix(f.stream, "arn:") {
-		in.StreamARN = &f.stream
-	}
 	err = f.call(ctx, func(ctx context.Context) (err error) {
 		out, err = f.Client.GetRecords(ctx, in, once)
 		return err

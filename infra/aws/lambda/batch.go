@@ -57,6 +57,8 @@ type batch struct {
 	// final is set when nothing comes again: what fails is halved until the
 	// record is found, and goes to quarantine.
 	final bool
+	// last is set when what fails for a while is not to wait any longer either.
+	last bool
 
 	page        page
 	loose       []ledger.Delta // of no record
@@ -84,6 +86,8 @@ type unread struct {
 func (b *batch) run(ctx context.Context) (done int, why error) {
 	work, cancel := early(ctx, b.s.margin())
 	defer cancel()
+	ctx, end := early(ctx, answerMargin)
+	defer end()
 	calls := b.page.with(work)
 	var took time.Duration
 	for done < len(b.items) {
@@ -144,14 +148,35 @@ func (b *batch) open(from int) (end int) {
 
 func (b *batch) openAggregate(at int) {
 	users, err := deaggregate(b.items[at].data)
+	if err == nil && len(users) == 0 {
+		err = errKPLEmpty
+	}
 	if err != nil {
 		b.unread = append(b.unread, unread{place{at, -1}, b.items[at].data, stream.Permanent(err)})
 		return
 	}
-	next := place{at, 0}
+	next, inflated := place{at, 0}, 0
 	for _, user := range users {
+		opened := len(b.records)
 		next.index = b.openPack(next, user, false)
+		for i := range b.records[opened:] {
+			inflated += len(b.records[opened+i].Data)
+		}
+		if inflated > pack.MaxRaw { // a small aggregate can hold a lot
+			b.records, b.places = b.records[:len(b.records)-countOf(b.places, at)], b.places[:len(b.places)-countOf(b.places, at)]
+			b.unread = append(slices.DeleteFunc(b.unread, func(u unread) bool { return u.place.item == at }),
+				unread{place{at, -1}, b.items[at].data, stream.Permanent(errKPLLarge)})
+			return
+		}
 	}
+}
+
+// countOf returns how many of the places, which are in order, are of the last item.
+func countOf(places []place, item int) (n int) {
+	for n < len(places) && places[len(places)-1-n].item == item {
+		n++
+	}
+	return n
 }
 
 // openPack opens a pack whose first record has the place given, and returns the
@@ -284,7 +309,8 @@ func (b *batch) settle(ctx, work context.Context, from, end int) int {
 	var of []int     // the items they come from
 	var ids []string // the records
 	fail := func(r *stream.Record, item int, err error) {
-		if stream.IsPermanent(err) || b.final && work.Err() == nil {
+		_, panicked := errors.AsType[*stream.PanicError](err)
+		if stream.IsPermanent(err) || b.final && (b.last || panicked) && work.Err() == nil {
 			entries, of, ids = append(entries, quarantine.Of(b.s.Stage, r, err)), append(of, item), append(ids, r.ID)
 		} else if b.items[item].err == nil {
 			b.items[item].err = err

@@ -63,6 +63,8 @@ func (b *batch) commit(ctx context.Context, done int) error {
 	if b.s.Ledger == nil {
 		return nil
 	}
+	ctx, end := early(ctx, answerMargin)
+	defer end()
 	var bookings []ledger.Booking
 	var once []*item
 	if len(b.loose) > 0 {

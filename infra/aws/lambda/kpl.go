@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/hitolayer/hito/shared/stream/pack"
 )
 
 // A record that the Kinesis Producer Library aggregated is a magic number, an
@@ -21,8 +23,10 @@ const (
 )
 
 var (
-	errKPLSum  = errors.New("KPL: damaged, its checksum differs")
-	errKPLData = errors.New("KPL: a record without data")
+	errKPLSum   = errors.New("KPL: damaged, its checksum differs")
+	errKPLEmpty = errors.New("KPL: an aggregate of no records")
+	errKPLLarge = fmt.Errorf("KPL: an aggregate of more than %d bytes, inflated", pack.MaxRaw)
+	errKPLData  = errors.New("KPL: a record without data")
 )
 
 // isAggregate reports whether data begins as the KPL's aggregates do.

@@ -93,3 +93,20 @@ func FuzzDeaggregate(f *testing.F) {
 		}
 	})
 }
+
+// TestAggregateBomb: a small aggregate that holds more than a pack may goes to
+// quarantine as it came, and its neighbours go on. So does one of nothing.
+func TestAggregateBomb(t *testing.T) {
+	var got []string
+	u := newStream(func(_ context.Context, rs []stream.Record) error { got = append(got, names(rs)...); return nil })
+	records := packs(t, 1, 1, 1, 1)
+	half := packed(t, stream.Record{Project: "shop", Key: "a:1", Events: 1, Data: make([]byte, 9<<20)})
+	records[1].Data, records[2].Data = aggregate(half, half, half), aggregate()
+	if ids := u.invoke(t, kinesisEvent(t, shardID, records)); len(ids) > 0 {
+		t.Errorf("reported %q", ids)
+	}
+	kept := u.Quarantine.(*shelf).all()
+	if !slices.Equal(got, []string{"0.0", "3.0"}) || len(kept) != 2 || len(kept[0].Body) != len(records[1].Data) {
+		t.Errorf("handled %q, %d entries in quarantine", got, len(kept))
+	}
+}

@@ -36,6 +36,8 @@ type Queue struct {
 
 // Invoke takes an SQS event. It fails only when it cannot read the event.
 func (q *Queue) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	ctx, cancel := early(ctx, answerMargin)
+	defer cancel()
 	if q.Before != nil {
 		q.Before(ctx)
 	}

@@ -15,6 +15,10 @@ var (
 	errTrimmed   = errors.New("the stream no longer has records of the batch: they are lost to it")
 )
 
+// lastDelivery is with which delivery of its message a discarded batch is not
+// waited for any longer: what fails then goes to quarantine.
+const lastDelivery = 3
+
 // redrive takes the messages that tell of discarded batches, and answers with
 // those that must come again.
 func (s *Stream) redrive(ctx context.Context, messages []record) []byte {
@@ -52,7 +56,7 @@ func (s *Stream) redriveBatch(ctx context.Context, m *record) error {
 		r := &records[i]
 		items[i] = item{sequence: []byte(r.Sequence), data: r.Data, arrived: r.Arrived}
 	}
-	b := batch{s: s, shard: d.shard, items: items, final: true, attempt: d.attempts + m.deliveries(), repeated: len(items)}
+	b := batch{s: s, shard: d.shard, items: items, final: true, last: m.deliveries() >= lastDelivery, attempt: d.attempts + m.deliveries(), repeated: len(items)}
 	done, why := b.run(ctx)
 	if err := b.commit(ctx, done); err != nil {
 		why = err

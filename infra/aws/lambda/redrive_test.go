@@ -87,7 +87,7 @@ func TestRedrive(t *testing.T) {
 	})
 	message := discardedBody(t, shardID, "RetryAttemptsExhausted", 4, records)
 	message = strings.Replace(message, testARN, testARN+"/consumer/score:1", 1) // of enhanced fan-out
-	if ids := u.invoke(t, sqsEvent(t, "m-1", message, 2)); len(ids) > 0 {
+	if ids := u.invoke(t, sqsEvent(t, "m-1", message, lastDelivery)); len(ids) > 0 {
 		t.Errorf("reported %q", ids)
 	}
 	if want := []string{testARN, shardID, sequence(0), sequence(5)}; !slices.Equal(asked, want) {
@@ -98,8 +98,8 @@ func TestRedrive(t *testing.T) {
 			t.Errorf("%s was not done", n)
 		}
 	}
-	if highest != 6 {
-		t.Errorf("attempt %d, want 4 by the mapping and 2 by the queue", highest)
+	if highest != 4+lastDelivery {
+		t.Errorf("attempt %d, want 4 by the mapping and 3 by the queue", highest)
 	}
 	reasons := map[string]string{}
 	for _, e := range u.shelf.all() {
@@ -176,7 +176,7 @@ func TestRedriveThatFails(t *testing.T) {
 			})
 			u.Records = fetched(records)
 			c.change(u)
-			if ids := u.invoke(t, sqsEvent(t, "m-1", c.body, 1)); !slices.Equal(ids, []string{"m-1"}) {
+			if ids := u.invoke(t, sqsEvent(t, "m-1", c.body, lastDelivery)); !slices.Equal(ids, []string{"m-1"}) {
 				t.Errorf("reported %q", ids)
 			}
 			if !strings.Contains(u.log.String(), c.log) {
@@ -202,8 +202,8 @@ func TestRedriveOfSeveralMessages(t *testing.T) {
 		}
 		return nil, errors.New("away")
 	})
-	good := sqsEvent(t, "good", discardedBody(t, shardID, "x", 1, records), 1)
-	bad := sqsEvent(t, "bad", discardedBody(t, shardID, "x", 1, packs(t, 1, 1)[1:]), 1)
+	good := sqsEvent(t, "good", discardedBody(t, shardID, "x", 1, records), lastDelivery)
+	bad := sqsEvent(t, "bad", discardedBody(t, shardID, "x", 1, packs(t, 1, 1)[1:]), lastDelivery)
 	both := bytes.Replace(good, []byte(`{"Records":[`), append(bytes.TrimSuffix(bad, []byte("]}")), ','), 1)
 	if ids := u.invoke(t, both); !slices.Equal(ids, []string{"bad"}) {
 		t.Errorf("reported %q", ids)
@@ -227,9 +227,36 @@ func TestRedriveRunsOutOfTime(t *testing.T) {
 		u.Records, u.MaxRecords = fetched(records), 1
 		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 		defer cancel()
-		out, err := u.Invoke(ctx, sqsEvent(t, "m", discardedBody(t, shardID, "x", 1, records), 1))
+		out, err := u.Invoke(ctx, sqsEvent(t, "m", discardedBody(t, shardID, "x", 1, records), lastDelivery))
 		if err != nil || !slices.Equal(reported(t, out), []string{"m"}) || len(u.shelf.all()) != 0 || ctx.Err() != nil {
 			t.Errorf("%s, %v, %d entries", out, err, len(u.shelf.all()))
 		}
 	})
+}
+
+// TestRedriveWaits: what fails only for a while is left to the queue at first, and
+// is neither in quarantine nor booked.
+func TestRedriveWaits(t *testing.T) {
+	away := true
+	u := newStream(func(ctx context.Context, rs []stream.Record) error {
+		if away {
+			return errors.New("the store is away")
+		}
+		return (Book{}).Record(ctx, []ledger.Delta{{Source: rs[0].ID, Counts: ledger.Counts{Scored: 1}}})
+	})
+	records := packs(t, 1)
+	u.Records = fetcher(func(string, string, string, string) ([]shard.Record, error) { return records, nil })
+	body := discardedBody(t, shardID, "RetryAttemptsExhausted", 6, records)
+	for delivery := 1; delivery < lastDelivery; delivery++ {
+		if ids := u.invoke(t, sqsEvent(t, "m", body, delivery)); !slices.Equal(ids, []string{"m"}) {
+			t.Fatalf("delivery %d reported %q", delivery, ids)
+		}
+	}
+	away = false
+	if ids := u.invoke(t, sqsEvent(t, "m", body, lastDelivery-1)); len(ids) > 0 || len(u.books.counts) != 1 {
+		t.Errorf("reported %q, booked %v", ids, u.books.counts)
+	}
+	if kept := u.Quarantine.(*shelf).all(); len(kept) > 0 {
+		t.Errorf("in quarantine: %v", kept)
+	}
 }

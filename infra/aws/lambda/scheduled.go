@@ -14,7 +14,7 @@ type Scheduled struct {
 	// Function takes every other event.
 	Function
 	// Do does what is due at the time the schedule names. Its error fails the
-	// invocation, which EventBridge repeats.
+	// invocation, which Lambda repeats as often as it is configured to.
 	Do func(ctx context.Context, at time.Time) error
 	// Before, if set, is called as an invocation of the schedule begins.
 	Before func(context.Context)

@@ -39,10 +39,11 @@ type Fetcher interface {
 //
 // A batch that the mapping gives up goes to its on-failure destination: an SQS
 // queue that is to trigger the same function. Stream then reads its records from
-// the stream again, and what still fails goes to quarantine. It is told a range
-// of sequence numbers, in which a ParallelizationFactor above 1 puts records of
-// other batches too: they are handled again, which is harmless, but booked again.
-// A batch that was halved to one record has none in between.
+// the stream again, and what still fails with the message's third delivery goes to
+// quarantine; what can never succeed, at once.
+//
+// The mapping's ParallelizationFactor must be 1: the ledger is booked in the order
+// of a shard's sequence numbers, and a discarded batch is told as a range of them.
 //
 // It must not be copied after its first invocation.
 type Stream struct {
@@ -159,6 +160,9 @@ func (s *Stream) deliver(ctx context.Context, shard string, items []item) ([]byt
 		"kinesis_records", len(items)-done, "of", len(items), "attempt", attempt, "error", why)
 	return appendFailures(nil, first), nil
 }
+
+// answerMargin is kept for the answer, whatever hangs.
+const answerMargin = 200 * time.Millisecond
 
 // emit emits values unless all of them are 0: batches that go well say nothing.
 func (s *Stream) emit(ctx context.Context, values ...telemetry.Value) {

@@ -191,7 +191,7 @@ func TestLaterFormComesAgain(t *testing.T) {
 	}
 	// Until the mapping gives up.
 	u.Records = fetched(records)
-	if ids := u.invoke(t, sqsEvent(t, "m", discardedBody(t, shardID, "RetryAttemptsExhausted", 3, records), 1)); len(ids) > 0 {
+	if ids := u.invoke(t, sqsEvent(t, "m", discardedBody(t, shardID, "RetryAttemptsExhausted", 3, records), lastDelivery)); len(ids) > 0 {
 		t.Errorf("reported %q", ids)
 	}
 	if q := u.shelf.all(); len(q) != 1 || q[0].Reason != string(quarantine.AttemptsExhausted) || !bytes.Equal(q[0].Body, records[1].Data) {
