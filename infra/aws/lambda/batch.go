@@ -49,9 +49,9 @@ func sortItems(items []item) {
 // batch takes the Kinesis records of one shard through the handler, in calls of
 // bounded size.
 type batch struct {
-	s     *Stream
-	shard string
-	items []item
+	s             *Stream
+	stream, shard string
+	items         []item
 	// attempt is which delivery this is of the first repeated items; of the others the first.
 	attempt, repeated int
 	// final is set when nothing comes again: what fails is halved until the

@@ -83,7 +83,7 @@ func (b *batch) commit(ctx context.Context, done int) error {
 		}
 	}
 	if len(bookings) > 0 {
-		log := b.s.Group + "/" + b.shard
+		log := b.s.Group + "/" + b.stream + "/" + b.shard
 		if err := b.s.Ledger.Commit(ctx, log, bookings); err != nil {
 			return fmt.Errorf("commit %d bookings of %s: %w", len(bookings), log, err)
 		}

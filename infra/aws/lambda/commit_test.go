@@ -88,7 +88,7 @@ func TestCommit(t *testing.T) {
 	if u.books.people != 6 {
 		t.Errorf("%d people: what comes from no record is booked always", u.books.people)
 	}
-	if at := u.books.at["score/"+shardID]; at != sequence(1) || len(u.books.once) > 0 {
+	if at := u.books.at["score/"+streamName(testARN)+"/"+shardID]; at != sequence(1) || len(u.books.once) > 0 {
 		t.Errorf("places %v, once %v", u.books.at, u.books.once)
 	}
 	// All of it again, as after a lost answer: nothing is booked twice.

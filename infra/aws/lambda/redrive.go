@@ -56,7 +56,7 @@ func (s *Stream) redriveBatch(ctx context.Context, m *record) error {
 		r := &records[i]
 		items[i] = item{sequence: []byte(r.Sequence), data: r.Data, arrived: r.Arrived}
 	}
-	b := batch{s: s, shard: d.shard, items: items, final: true, last: m.deliveries() >= lastDelivery, attempt: d.attempts + m.deliveries(), repeated: len(items)}
+	b := batch{s: s, stream: streamName(arn), shard: d.shard, items: items, final: true, last: m.deliveries() >= lastDelivery, attempt: d.attempts + m.deliveries(), repeated: len(items)}
 	done, why := b.run(ctx)
 	if err := b.commit(ctx, done); err != nil {
 		why = err

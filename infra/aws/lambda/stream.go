@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -109,7 +110,7 @@ func (s *Stream) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if len(items) == 0 {
 		return appendFailures(nil), nil
 	}
-	return s.deliver(ctx, string(records[0].shard()), items)
+	return s.deliver(ctx, streamName(string(records[0].stream)), string(records[0].shard()), items)
 }
 
 var errNoSequence = errors.New("neither a Kinesis record with eventID and sequence number, nor an SQS message")
@@ -132,8 +133,8 @@ func (it *item) read(r *record) error {
 }
 
 // deliver takes a batch that will come again as far as it fails.
-func (s *Stream) deliver(ctx context.Context, shard string, items []item) ([]byte, error) {
-	b := batch{s: s, shard: shard, items: items}
+func (s *Stream) deliver(ctx context.Context, stream, shard string, items []item) ([]byte, error) {
+	b := batch{s: s, stream: stream, shard: shard, items: items}
 	sortItems(items)
 	b.attempt, b.repeated = s.attempt(shard, items)
 	done, why := b.run(ctx)
@@ -163,6 +164,13 @@ func (s *Stream) deliver(ctx context.Context, shard string, items []item) ([]byt
 
 // answerMargin is kept for the answer, whatever hangs.
 const answerMargin = 200 * time.Millisecond
+
+// streamName is what a stream's ARN, or that of a consumer of it, calls the stream.
+func streamName(arn string) string {
+	_, name, _ := strings.Cut(arn, ":stream/")
+	name, _, _ = strings.Cut(name, "/")
+	return name
+}
 
 // emit emits values unless all of them are 0: batches that go well say nothing.
 func (s *Stream) emit(ctx context.Context, values ...telemetry.Value) {
