@@ -122,6 +122,8 @@ var violations = []violation{
 	{check: "every log is kept for so long", at: "module.score.aws_cloudwatch_log_group.this", what: "for ever", alter: set("retention_in_days", 0.0)},
 	{check: "every log is kept for so long", at: "module.score.aws_lambda_function.this", what: "Lambda's own", alter: set("logging_config.0.log_group", "/aws/lambda/other")},
 	{check: "every trigger is bounded", at: rawTrigger, what: "retries", alter: set("maximum_retry_attempts", -1.0)},
+	{check: "every trigger is bounded", at: rawTrigger, what: "no retries", alter: set("maximum_retry_attempts", 0.0)},
+	{check: "every trigger is bounded", at: rawTrigger, what: "hours of retries", alter: set("maximum_retry_attempts", 1000.0)},
 	{check: "every trigger is bounded", at: rawTrigger, what: "age", alter: set("maximum_record_age_in_seconds", -1.0)},
 	{check: "every trigger is bounded", at: rawTrigger, what: "whole batches", alter: set("function_response_types", []any{})},
 	{check: "every trigger is bounded", at: rawTrigger, what: "no halves", alter: set("bisect_batch_on_function_error", false)},

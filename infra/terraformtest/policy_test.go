@@ -13,9 +13,8 @@ import (
 // resource that there can be.
 var installs = map[string]string{
 	"everything": `
-region          = "eu-west-1"
-trusted_proxies = 1
-tracing         = true
+region  = "eu-west-1"
+tracing = true
 edge = {
   kind   = "cloudfront"
   domain = { name = "t.shop.example", certificate = "arn:aws:acm:us-east-1:123456789012:certificate/abc", zone = "Z0123456789" }
@@ -32,7 +31,10 @@ table_capacity = { read_min = 5, read_max = 50, write_min = 5, write_max = 50 }
 encryption_key = "arn:aws:kms:ap-northeast-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 edge           = { kind = "api_gateway" }
 archive        = {}
-functions      = { score = { warm_instances = 2, concurrency = 50, canary = { stable_version = "3", weight = 0.1 } } }
+functions = {
+  score = { canary = { stable_version = "3", weight = 0.1 } }
+  profile = { warm_instances = 2, concurrency = 50 }
+}
 `,
 }
 

@@ -38,12 +38,30 @@ func encrypted(p *Plan) []Finding {
 			found = append(found, finding(r, "nobody says how the bucket is encrypted"))
 		}
 	}
+	// CloudWatch encrypts every log: only an install with a key of its own has more to ask.
+	if ownKey(p) {
+		for _, r := range p.Of("aws_cloudwatch_log_group") {
+			if !r.given("kms_key_id") {
+				found = append(found, finding(r, "the log is not encrypted with the install's own key"))
+			}
+		}
+	}
 	for _, r := range p.Of("aws_kms_key") {
 		if !r.yes("enable_key_rotation") {
 			found = append(found, finding(r, "the key is never renewed"))
 		}
 	}
 	return found
+}
+
+// ownKey reports whether the install was given a key of its own (encryption_key).
+func ownKey(p *Plan) bool {
+	for _, r := range p.Of("aws_kinesis_stream") {
+		if strings.HasPrefix(r.text("kms_key_id"), "arn:") {
+			return true
+		}
+	}
+	return false
 }
 
 // restorable finds tables without point-in-time recovery.

@@ -106,10 +106,10 @@ func boundedTriggers(p *Plan) []Finding {
 			}
 			continue
 		}
-		if n, ok := r.at("maximum_retry_attempts").(float64); !ok || n < 0 || n > 1000 {
-			found = append(found, finding(r, "a batch is tried for ever"))
+		if n, ok := r.at("maximum_retry_attempts").(float64); !ok || n <= 0 || n > 100 {
+			found = append(found, finding(r, "a batch is tried once, or for ever"))
 		}
-		if n, ok := r.at("maximum_record_age_in_seconds").(float64); !ok || n < 0 || n > 7*24*3600 {
+		if n, ok := r.at("maximum_record_age_in_seconds").(float64); !ok || n <= 0 || n > 7*24*3600 {
 			found = append(found, finding(r, "a record is tried however old it is"))
 		}
 		if !r.yes("bisect_batch_on_function_error") {

@@ -19,7 +19,6 @@ module "archive_bucket" {
   source = "../../modules/aws/bucket"
   count  = var.archive == null ? 0 : 1
 
-  account       = var.account
   region        = var.region
   name          = "${var.name}-archive-${var.account}-${var.region}"
   versioning    = false # an old version would outlive expire_days

@@ -2,8 +2,8 @@
 
 variable "edge" {
   description = <<-E
-    kind: none (the functions' own URLs are public), cloudfront (one hostname, a firewall, HTTP/3; set trusted_proxies
-    to 1) or api_gateway (one hostname, a throttle, an access log). domain: your hostname, its ACM certificate (in
+    kind: none (the functions' own URLs are public), cloudfront (one hostname, a firewall, HTTP/3)
+    or api_gateway (one hostname, a throttle, an access log). domain: your hostname, its ACM certificate (in
     us-east-1 for cloudfront, in the install's region for api_gateway) and, to have the records made, the id of its Route 53 zone.
     firewall: whether CloudFront has a WAF; requests_per_address: how many requests one address may send in five
     minutes; common_rules: what AWS' common rules do there, off, count or block. requests_per_second and burst: what
@@ -30,11 +30,6 @@ variable "edge" {
     condition     = contains(["none", "cloudfront", "api_gateway"], var.edge.kind)
     error_message = "edge.kind must be none, cloudfront or api_gateway."
   }
-
-  validation {
-    condition     = var.edge.kind != "cloudfront" || var.trusted_proxies == 1
-    error_message = "With edge.kind cloudfront set trusted_proxies to 1, else every visitor has CloudFront's address."
-  }
 }
 
 # CloudFront's firewall is made in us-east-1, wherever the rest is.
@@ -42,10 +37,6 @@ provider "aws" {
   alias               = "us_east_1"
   region              = "us-east-1"
   allowed_account_ids = [var.account]
-
-  default_tags {
-    tags = local.labels
-  }
 }
 
 module "firewall" {
@@ -76,11 +67,6 @@ module "edge" {
   log_retention_days = var.log_retention_days
   encryption_key     = var.encryption_key
   labels             = local.labels
-}
-
-output "urls" {
-  description = "Where beacon and profile are to be reached: the hostname in front of them, or their own URLs."
-  value       = module.edge.urls
 }
 
 output "edge_target" {

@@ -17,6 +17,9 @@ locals {
     warm_instances  = try(coalesce(var.functions[f].warm_instances), size.warm_instances)
     canary          = try(var.functions[f].canary, size.canary)
   } }
+
+  # CloudFront begins X-Forwarded-For anew: see the module edge.
+  trusted_proxies = var.edge.kind == "cloudfront" ? 1 : var.trusted_proxies
 }
 
 # What several of them may do.
@@ -55,7 +58,6 @@ module "beacon" {
   warm_instances     = local.size.beacon.warm_instances
   canary             = local.size.beacon.canary
   tracing            = var.tracing
-  log_level          = var.log_level
   log_retention_days = var.log_retention_days
   encryption_key     = var.encryption_key
   labels             = local.labels
@@ -65,7 +67,7 @@ module "beacon" {
     HITO_PROJECTS_BUCKET = module.projects.name
     HITO_RAW_STREAM      = module.raw.name
     HITO_TABLE           = module.table.name
-    HITO_TRUSTED_PROXIES = tostring(var.trusted_proxies)
+    HITO_TRUSTED_PROXIES = tostring(local.trusted_proxies)
   }
 
   permissions = merge(local.read_projects, local.write_books, {
@@ -92,7 +94,6 @@ module "enrich" {
   warm_instances     = local.size.enrich.warm_instances
   canary             = local.size.enrich.canary
   tracing            = var.tracing
-  log_level          = var.log_level
   log_retention_days = var.log_retention_days
   encryption_key     = var.encryption_key
   labels             = local.labels
@@ -122,16 +123,19 @@ module "enrich" {
       window_seconds = 0
       # A shard's batches come one after the other: the ledger is booked by the shard's position, and what
       # is given up names a range of the shard. A shard takes 1 MiB/s, a tenth of what a call can do.
-      parallelism   = 1
+      parallelism = 1
+      # What fails is alone after some halving and given up after 5 more tries, minutes later: it must not
+      # hold up its shard. The age is for what waits: refusals by a throttled function are no retries.
       retries       = 5
       retry_seconds = var.retry_hours * 3600
       failure_queue = module.redrive["enrich"].arn
     }
   }
 
-  # A message names up to a whole batch of records, each of which is tried alone.
+  # A message names up to a whole batch of records, each of which is tried alone. Few calls at a time, so
+  # that the past does not hold up the present, and enough to be through well before the stream forgets.
   queue_triggers = {
-    redrive = { queue = module.redrive["enrich"].arn, batch_size = 1, concurrency = 2 }
+    redrive = { queue = module.redrive["enrich"].arn, batch_size = 1, concurrency = 10 }
   }
 }
 
@@ -149,7 +153,6 @@ module "score" {
   warm_instances     = local.size.score.warm_instances
   canary             = local.size.score.canary
   tracing            = var.tracing
-  log_level          = var.log_level
   log_retention_days = var.log_retention_days
   encryption_key     = var.encryption_key
   labels             = local.labels
@@ -199,7 +202,7 @@ module "score" {
   }
 
   queue_triggers = {
-    redrive = { queue = module.redrive["score"].arn, batch_size = 1, concurrency = 2 }
+    redrive = { queue = module.redrive["score"].arn, batch_size = 1, concurrency = 10 }
   }
 
   # Segments follow time and new rules without events: every minute a sixtieth of all profiles is decided anew.
@@ -222,7 +225,6 @@ module "profile" {
   warm_instances     = local.size.profile.warm_instances
   canary             = local.size.profile.canary
   tracing            = var.tracing
-  log_level          = var.log_level
   log_retention_days = var.log_retention_days
   encryption_key     = var.encryption_key
   labels             = local.labels

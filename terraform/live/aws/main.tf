@@ -5,7 +5,6 @@
 
 locals {
   labels = merge(var.labels, { install = var.name })
-
 }
 
 module "raw" {

@@ -64,7 +64,7 @@ module "observability" {
   }
   streams = { raw = module.raw.name, enriched = module.enriched.name }
   queues = merge(
-    { actions = { name = module.actions.name, dead_letter_name = module.actions.dead_letter_name } },
+    { actions = { name = module.actions.name, dead_letter_name = module.actions.dead_letter_name, consumed = false } },
     { for f, q in module.redrive : "${f}-redrive" => { name = q.name, dead_letter_name = q.dead_letter_name } },
   )
   tables   = { table = { name = module.table.name, indexes = keys(module.table.index_arns) } }

@@ -1,11 +1,11 @@
 output "beacon_url" {
-  description = "Where events are sent to: https://…/v1/track and the rest of Segment's tracking API."
-  value       = module.beacon.url
+  description = "Where events are sent to, by the hostname in front if there is one: https://…/v1/track and the rest of Segment's tracking API."
+  value       = module.edge.urls.beacon
 }
 
 output "profile_url" {
-  description = "Where profiles are read: https://…/v1/profiles/user_id:<id>."
-  value       = module.profile.url
+  description = "Where profiles are read, by the hostname in front if there is one: https://…/v1/profiles/user_id:<id>."
+  value       = module.edge.urls.profile
 }
 
 output "functions" {
@@ -56,11 +56,16 @@ output "next_steps" {
   description = "What to do now."
   value       = <<-E
     Send an event:
-      curl -u ${try(values(var.write_keys)[0][0], "<write key>")}: ${module.beacon.url}/v1/track -d '{"userId":"u1","event":"Hello"}'
+      curl -u ${try(values(var.write_keys)[0][0], "<write key>")}: ${module.edge.urls.beacon}/v1/track -d '{"userId":"u1","event":"Hello"}'
     Read the secret keys:
       aws secretsmanager get-secret-value --region ${var.region} --secret-id ${module.secret.name} --query SecretString --output text
     Read the profile, a second later, with one of them:
-      curl -H 'Authorization: Bearer <secret key>' ${module.profile.url}/v1/profiles/user_id:u1
+      curl -H 'Authorization: Bearer <secret key>' ${module.edge.urls.profile}/v1/profiles/user_id:u1
+    Have alarms tell you: ${length(var.notify) == 0 ? "nobody is told yet, so set notify, apply, and confirm the mail. Then try" : "try"} one:
+      aws cloudwatch set-alarm-state --region ${var.region} --alarm-name ${var.name}-score-errors --state-value ALARM --state-reason test
     Then put your own project's file into projects_dir, give it a key in write_keys, and apply again.
+    A project added now has no secret key until secret_keys_version is raised, and that makes all generated keys anew. To keep
+    those in use, read them as above, give all of them and the new project's in secret_keys, set generate_secret_keys to false,
+    and raise secret_keys_version.
   E
 }

@@ -7,7 +7,6 @@ locals {
 module "projects" {
   source = "../../modules/aws/bucket"
 
-  account       = var.account
   region        = var.region
   name          = "${var.name}-projects-${var.account}-${var.region}"
   versioning    = true

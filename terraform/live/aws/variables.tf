@@ -37,14 +37,14 @@ variable "name" {
 }
 
 variable "labels" {
-  description = "Labels (tags) of everything, besides install."
+  description = "Labels (tags) of everything, besides install; at most 9."
   type        = map(string)
   default     = {}
   nullable    = false
 
   validation {
-    condition     = length(var.labels) <= 30 && !contains(keys(var.labels), "install") && alltrue([for k, v in var.labels : length(k) <= 128 && length(v) <= 256 && !startswith(lower(k), "aws:")])
-    error_message = "labels must be at most 30, keys of up to 128 and values of up to 256 characters; no key may be install or begin with aws:."
+    condition     = length(var.labels) <= 9 && !contains(keys(var.labels), "install") && alltrue([for k, v in var.labels : length(k) <= 128 && length(v) <= 256 && !startswith(lower(k), "aws:")])
+    error_message = "labels must be at most 9 (an object in S3 takes ten, of which install is one), keys of up to 128 and values of up to 256 characters; no key may be install or begin with aws:."
   }
 }
 
@@ -63,7 +63,7 @@ variable "artifacts_dir" {
 }
 
 variable "functions" {
-  description = "Sizes of functions that shall differ from the defaults, by name: beacon, enrich, score, profile. concurrency: most calls at a time, set aside from the account's limit. warm_instances: kept warm, paid for idle too. canary: a share (weight) of calls for the version published last, the rest for stable_version."
+  description = "Sizes of functions that shall differ from the defaults, by name: beacon, enrich, score, profile. concurrency: most calls at a time, set aside from the account's limit. warm_instances: kept warm, paid for idle too. canary: a share (weight) of calls for the version published last, the rest for stable_version; not together with warm_instances."
   type = map(object({
     memory_mb       = optional(number)
     timeout_seconds = optional(number)
@@ -83,6 +83,11 @@ variable "functions" {
     condition     = alltrue([for f, s in var.functions : s.timeout_seconds == null || try(s.timeout_seconds <= 300, false)])
     error_message = "timeout_seconds must be at most 300: clients and the other calls of a shard wait for it."
   }
+
+  validation {
+    condition     = alltrue([for s in values(var.functions) : try(s.warm_instances > 0, false) ? s.canary == null || try(s.canary.weight == 0, false) : true])
+    error_message = "A function cannot have warm_instances while a canary has a share of its calls: Lambda refuses it. Set warm_instances to 0 for that time."
+  }
 }
 
 variable "sweep" {
@@ -93,7 +98,7 @@ variable "sweep" {
 }
 
 variable "trusted_proxies" {
-  description = "How many proxies stand before the beacon's URL, each adding to X-Forwarded-For; 0 believes no header."
+  description = "How many proxies of your own stand before the beacon's URL, each adding to X-Forwarded-For; 0 believes no header. With edge.kind cloudfront it is 1, whatever this says."
   type        = number
   default     = 0
   nullable    = false
@@ -162,7 +167,7 @@ variable "secret_keys" {
 }
 
 variable "secret_keys_version" {
-  description = "Number of the secret keys: raise it to have them written again, made up anew where they are made up."
+  description = "Number of the secret keys: the secret is written when it is raised, and only then. So a project added later has no secret key until it is raised; and raising it makes all generated keys anew, which ends those in use. To keep them, read them from the secret, give all of them in secret_keys, and set generate_secret_keys to false."
   type        = number
   default     = 1
   nullable    = false
@@ -176,14 +181,14 @@ variable "secret_keys_version" {
 # Streams.
 
 variable "fan_out" {
-  description = "Whether enrich and score are pushed their streams (enhanced fan-out), in some 70 ms. Else they poll once a second each, and an event is analysed within two seconds instead of one. Costs $0.05 a GB on demand, and per shard and hour when provisioned."
+  description = "Whether enrich and score are pushed their streams (enhanced fan-out), in some 70 ms. Else they poll once a second each, and an event is analysed within two seconds instead of one. Costs $0.05 a GB on demand, and per shard and hour when provisioned. Decide before there is traffic: changing it replaces the triggers, and the new ones read again everything that the streams still have. Events of the last 24 hours are known and not counted twice; with retention_hours above 24, older ones are: see the runbook iterator-age for how to change it then."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "shards" {
-  description = "Shards of the raw and the enriched stream. null: on demand."
+  description = "Shards of the raw and the enriched stream; one apply can double or halve them at most. null: on demand."
   type = object({
     raw      = number
     enriched = number
@@ -209,7 +214,7 @@ variable "retention_hours" {
 }
 
 variable "retry_hours" {
-  description = "How old a record may get while it is tried, in hours. Older ones are given up to the function's redrive queue, which has what is left of retention_hours to fetch them again."
+  description = "How old a record may get before it is given up to the function's redrive queue, in hours, which has what is left of retention_hours to fetch it again. It is the bound for records that wait: the function is behind, or cannot be called. A record that fails meets another bound first: it is given up after 5 retries, within minutes, so that it does not hold up its shard."
   type        = number
   default     = 6
   nullable    = false
@@ -223,7 +228,7 @@ variable "retry_hours" {
 # Table.
 
 variable "table_capacity" {
-  description = "Provisioned capacity units per second of the table, and of its index, scaled between minimum and maximum. null: on demand."
+  description = "Provisioned capacity units per second of the table, and of its index, scaled between minimum and maximum. null: on demand. Minima and maxima may be changed at any time; to change from one to the other later, see the README."
   type = object({
     read_min    = number
     read_max    = number
@@ -235,7 +240,7 @@ variable "table_capacity" {
 }
 
 variable "table_limits" {
-  description = "Most request units per second that the on-demand table may use, so that a flood has a price limit. null: the account's limit."
+  description = "Most request units per second that the on-demand table may use, so that a flood has a price limit; not together with table_capacity. null: the account's limit. Changing it later does not reach the index: see the README."
   type = object({
     read  = number
     write = number
@@ -253,7 +258,7 @@ variable "deletion_protection" {
 # Safety and watching.
 
 variable "encryption_key" {
-  description = "ARN of your own KMS key for everything stored; it must let CloudWatch Logs use it. null: keys that AWS manages, which have no monthly price."
+  description = "ARN of your own KMS key, in the install's region, for everything stored there but alarms on their way; it must let CloudWatch Logs use it. null: keys that AWS manages, which have no monthly price. Either way the alarms' topic has a key of its own ($1 a month), and the firewall's log, which is in us-east-1, a key that AWS manages."
   type        = string
   default     = null
 
@@ -268,18 +273,6 @@ variable "tracing" {
   type        = bool
   default     = false
   nullable    = false
-}
-
-variable "log_level" {
-  description = "Least level that is logged: DEBUG, INFO, WARN or ERROR."
-  type        = string
-  default     = "INFO"
-  nullable    = false
-
-  validation {
-    condition     = contains(["DEBUG", "INFO", "WARN", "ERROR"], var.log_level)
-    error_message = "log_level must be DEBUG, INFO, WARN or ERROR."
-  }
 }
 
 variable "log_retention_days" {

@@ -14,10 +14,6 @@ provider "aws" {
   region = var.region
   # Credentials of another account are refused before anything is done.
   allowed_account_ids = [var.account]
-
-  default_tags {
-    tags = local.labels
-  }
 }
 
 # Makes keys up. It has a configuration of its own, since the mocks that tests put in place of the other

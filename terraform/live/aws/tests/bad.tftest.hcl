@@ -47,14 +47,13 @@ run "bad_at_once" {
     shards              = { raw = 0, enriched = 1 }
     retention_hours     = 12
     encryption_key      = "mine"
-    log_level           = "LOUD"
     log_retention_days  = 31
     write_keys          = { shop = [] }
   }
   expect_failures = [
     var.account, var.region, var.name, var.labels, var.functions,
     var.trusted_proxies, var.secret_keys_version, var.shards, var.retention_hours, var.encryption_key,
-    var.log_level, var.log_retention_days, var.write_keys,
+    var.log_retention_days, var.write_keys,
   ]
 }
 
@@ -67,6 +66,22 @@ run "bad_together" {
     retry_hours   = 13
   }
   expect_failures = [var.artifacts_dir, var.functions, var.secret_keys, var.retry_hours]
+}
+
+run "bad_warm_canary" {
+  command = plan
+  variables {
+    functions = { score = { warm_instances = 2, canary = { stable_version = "3", weight = 0.1 } } }
+  }
+  expect_failures = [var.functions]
+}
+
+run "bad_too_many_labels" {
+  command = plan
+  variables {
+    labels = { for i in range(10) : "label-${i}" => "x" }
+  }
+  expect_failures = [var.labels]
 }
 
 run "bad_secret_of_nobody" {

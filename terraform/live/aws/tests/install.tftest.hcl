@@ -162,7 +162,6 @@ run "everything_set" {
     deletion_protection = false
     encryption_key      = "arn:aws:kms:eu-west-1:123456789012:key/1234"
     tracing             = true
-    log_level           = "DEBUG"
     log_retention_days  = 90
     trusted_proxies     = 1
     functions = {
@@ -180,6 +179,10 @@ run "everything_set" {
     error_message = "What is left out of a function's size must be the default."
   }
   assert {
+    condition     = local.trusted_proxies == 1
+    error_message = "Proxies of one's own must be believed."
+  }
+  assert {
     condition     = local.size.score.canary.weight == 0.1 && local.size.score.memory_mb == 1769
     error_message = "A canary must not change the size."
   }
@@ -192,5 +195,23 @@ run "everything_set" {
       for s in jsondecode(p).Statement : s.Action == ["kms:Decrypt", "kms:GenerateDataKey"] && s.Resource == [var.encryption_key]
     ])])
     error_message = "Every function must be allowed to use the key."
+  }
+}
+
+# By CloudFront visitors' addresses are in a header, which trusted_proxies need not say.
+run "cloudfront" {
+  command = plan
+
+  variables {
+    edge = { kind = "cloudfront", domain = { name = "t.shop.example", certificate = "arn:aws:acm:us-east-1:123456789012:certificate/abc" } }
+  }
+
+  assert {
+    condition     = local.trusted_proxies == 1
+    error_message = "Every visitor would have CloudFront's address."
+  }
+  assert {
+    condition     = output.beacon_url == "https://t.shop.example" && output.profile_url == "https://t.shop.example" && strcontains(output.next_steps, "https://t.shop.example/v1/track")
+    error_message = "Events must be sent by the hostname in front, past no firewall."
   }
 }

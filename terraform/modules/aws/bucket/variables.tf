@@ -1,14 +1,3 @@
-variable "account" {
-  description = "Account that the bucket is in: 12 digits."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[0-9]{12}$", var.account))
-    error_message = "account must be the 12 digits of an AWS account id."
-  }
-}
-
 variable "region" {
   description = "Region that the bucket is in, such as eu-west-1."
   type        = string
@@ -59,6 +48,11 @@ variable "lifecycle_rules" {
   }
 
   validation {
+    condition     = alltrue([for r in values(var.lifecycle_rules) : !contains(["STANDARD_IA", "ONEZONE_IA"], r.archive_class) || r.archive_days == null || try(r.archive_days >= 30, false)])
+    error_message = "archive_days must be at least 30 for STANDARD_IA and ONEZONE_IA: S3 takes nothing younger there."
+  }
+
+  validation {
     condition     = alltrue([for r in values(var.lifecycle_rules) : contains(["STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"], r.archive_class)])
     error_message = "archive_class must be one of STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER_IR, GLACIER, DEEP_ARCHIVE."
   }
@@ -104,7 +98,7 @@ variable "labels" {
   nullable    = false
 
   validation {
-    condition     = length(var.labels) <= 40 && alltrue([for k, v in var.labels : length(k) <= 128 && length(v) <= 256 && !startswith(lower(k), "aws:")])
-    error_message = "labels must be at most 40, keys of up to 128 and values of up to 256 characters, and no key may begin with aws:."
+    condition     = length(var.labels) <= 10 && alltrue([for k, v in var.labels : length(k) <= 128 && length(v) <= 256 && !startswith(lower(k), "aws:")])
+    error_message = "labels must be at most 10, which is what an object takes, keys of up to 128 and values of up to 256 characters, and no key may begin with aws:."
   }
 }

@@ -3,11 +3,6 @@ output "urls" {
   value       = { for key, f in var.functions : key => local.url == null ? trimsuffix(f.url, "/") : local.url }
 }
 
-output "trusted_proxies" {
-  description = "The number of proxies whose X-Forwarded-For may be believed: the functions' HITO_TRUSTED_PROXIES. An API Gateway tells the visitor's address as a function URL does, so only CloudFront counts. It depends on kind alone."
-  value       = local.cloudfront ? 1 : 0
-}
-
 output "target" {
   description = "What a hostname's record must point to when domain has no zone: name, and zone of the alias target. Null without a proxy."
   value = (

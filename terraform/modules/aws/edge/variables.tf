@@ -87,14 +87,14 @@ variable "throttle" {
 }
 
 variable "settings_ttl" {
-  description = "Seconds that CloudFront may keep the browser settings (GET /v1/projects/*/settings) at most; 0 keeps nothing."
+  description = "Seconds that CloudFront may keep the browser settings (GET /v1/projects/*/settings) at most: at least 1, since CloudFront compresses only what it may keep."
   type        = number
   default     = 60
   nullable    = false
 
   validation {
-    condition     = var.settings_ttl >= 0 && var.settings_ttl <= 3600
-    error_message = "settings_ttl must be 0 to 3600 seconds."
+    condition     = var.settings_ttl >= 1 && var.settings_ttl <= 3600
+    error_message = "settings_ttl must be 1 to 3600 seconds."
   }
 }
 

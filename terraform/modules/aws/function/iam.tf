@@ -39,13 +39,6 @@ locals {
         conditions = {}
       }
     },
-    var.dead_letter_queue == null ? {} : {
-      BuryCalls = {
-        actions    = ["sqs:SendMessage"]
-        resources  = [var.dead_letter_queue]
-        conditions = {}
-      }
-    },
     var.encryption_key == null ? {} : {
       UseKey = {
         actions    = ["kms:Decrypt", "kms:GenerateDataKey"]

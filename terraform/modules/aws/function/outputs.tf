@@ -41,19 +41,8 @@ output "log_group_name" {
   value       = aws_cloudwatch_log_group.this.name
 }
 
-output "log_group_arn" {
-  description = "ARN of the function's log group; known before it exists."
-  value       = local.log_arn
-  depends_on  = [aws_cloudwatch_log_group.this]
-}
-
 output "policy" {
   description = "What the function's role may do, as a policy in JSON; known before it exists."
   value       = local.policy
   depends_on  = [aws_iam_role_policy.this]
-}
-
-output "trigger_ids" {
-  description = "Ids of the triggers, by stream or queue trigger's name: what to pause and resume a trigger by."
-  value       = { for name, t in merge(aws_lambda_event_source_mapping.stream, aws_lambda_event_source_mapping.queue) : name => t.uuid }
 }

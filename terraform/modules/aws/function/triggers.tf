@@ -93,7 +93,7 @@ resource "aws_lambda_function_event_invoke_config" "live" {
   function_name                = aws_lambda_function.this.function_name
   qualifier                    = aws_lambda_alias.live.name
   maximum_retry_attempts       = 1
-  maximum_event_age_in_seconds = max(60, [for t in values(var.schedule_triggers) : t.minutes * 60]...)
+  maximum_event_age_in_seconds = min(21600, max(60, [for t in values(var.schedule_triggers) : t.minutes * 60]...)) # Lambda's most
 }
 
 # CORS is left to the function, which knows it per project: Lambda's own would answer in its place.

@@ -99,6 +99,11 @@ variable "warm_instances" {
     condition     = var.warm_instances >= 0 && floor(var.warm_instances) == var.warm_instances && (var.concurrency == null || try(var.warm_instances <= var.concurrency, true))
     error_message = "warm_instances must be a whole number from 0, and not more than concurrency."
   }
+
+  validation {
+    condition     = var.warm_instances == 0 || var.canary == null || try(var.canary.weight == 0, true)
+    error_message = "warm_instances must be 0 while a canary has a share of the calls: Lambda keeps no instances warm behind an alias of two versions."
+  }
 }
 
 variable "environment" {
@@ -144,7 +149,8 @@ variable "stream_triggers" {
     Streams that call the function with batches of records, by name.
     stream: ARN. consumer: name and ARN of a dedicated consumer of it, null to share the stream's.
     batch_size: most records per call. window_seconds: how long to wait for that many, whole seconds.
-    parallelism: calls at a time per shard. retries, retry_seconds: bounds after which a batch is given up.
+    parallelism: calls at a time per shard. retries, retry_seconds: bounds after which a batch is given up, whichever is met first:
+    retries by what fails, within minutes; retry_seconds by what waits for a function that is behind or cannot be called.
     failure_queue: ARN of the queue that is told what was given up. start: TRIM_HORIZON begins with the oldest record that is there, LATEST with the next.
   E
   type = map(object({
@@ -262,34 +268,11 @@ variable "canary" {
   }
 }
 
-variable "dead_letter_queue" {
-  description = "ARN of a queue that takes what an asynchronous call failed with for good; triggers have their own. null: none."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.dead_letter_queue == null || can(regex("^arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:.+$", var.dead_letter_queue))
-    error_message = "dead_letter_queue must be the ARN of a queue (arn:aws:sqs:REGION:ACCOUNT:NAME), or null."
-  }
-}
-
 variable "tracing" {
   description = "Whether calls are traced (AWS X-Ray)."
   type        = bool
   default     = false
   nullable    = false
-}
-
-variable "log_level" {
-  description = "Least level that is logged."
-  type        = string
-  default     = "INFO"
-  nullable    = false
-
-  validation {
-    condition     = contains(["DEBUG", "INFO", "WARN", "ERROR"], var.log_level)
-    error_message = "log_level must be DEBUG, INFO, WARN or ERROR."
-  }
 }
 
 variable "log_retention_days" {

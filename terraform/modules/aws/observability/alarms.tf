@@ -1,10 +1,9 @@
-# Every alarm, by name. What is missing is judged case by case:
-#   notBreaching  no data means nothing happened: Lambda, DynamoDB, Kinesis and our own metrics come with traffic only
-#   ignore        no data means nothing new is known: a reader that stopped does not tell its lag any more
+# Every alarm, by name. What is missing is notBreaching: no data means nothing happened, since the metrics of Lambda, DynamoDB,
+# Kinesis and our own come with traffic only. A reader that stopped does not tell its lag any more: that is what stalled is for.
 
 locals {
   lambda   = { for key, f in var.functions : key => { namespace = "AWS/Lambda", dimensions = { FunctionName = f.name } } }
-  own      = { for key in ["beacon", "enrich", "score", "profile"] : key => { namespace = var.namespace, dimensions = { function = key } } }
+  own      = { for key, name in local.own_name : key => { namespace = var.namespace, dimensions = { function = name } } }
   consumes = { for key, f in var.functions : key => f if f.stream != null }
   burns    = { for key, b in var.slo.burns : key => b if contains(keys(var.functions), "score") }
 
@@ -31,46 +30,45 @@ locals {
     { for key, f in var.functions : "${key}-errors-logged" => {
       runbook   = "errors-logged", severity = "ticket", missing = "notBreaching"
       says      = "${f.name} logs errors, in 3 of 5 minutes."
-      metrics   = { m = { namespace = var.namespace, name = "errors_logged_${key}", dimensions = null, statistic = "Sum" } }
+      metrics   = { m = { namespace = var.namespace, name = "errors_logged_${f.name}", dimensions = null, statistic = "Sum" } }
       threshold = 0, period = 60, periods = 5, breaching = 3
     } },
     { for key, f in local.consumes : "${key}-iterator-age" => {
-      # A reader that stopped tells nothing any more, and has not caught up by that.
-      runbook   = "iterator-age", severity = "page", missing = "ignore"
+      runbook   = "iterator-age", severity = "page", missing = "notBreaching"
       says      = "${f.name} is more than ${var.thresholds.iterator_age_seconds} s behind its stream, for 5 minutes."
       metrics   = { m = merge(local.lambda[key], { name = "IteratorAge", statistic = "Maximum" }) }
       threshold = var.thresholds.iterator_age_seconds * 1000, period = 60, periods = 5
     } },
     { for key, f in local.consumes : "${key}-stalled" => {
       runbook = "stalled", severity = "page", missing = "notBreaching"
-      says    = "Records arrive on ${f.stream}, and ${f.name} is not invoked, for 5 minutes."
+      says    = "Records arrive on ${f.stream}, and ${f.name} does not read them, for 5 minutes."
       metrics = {
         arrived = { namespace = "AWS/Kinesis", name = "IncomingRecords", dimensions = { StreamName = f.stream }, statistic = "Sum" }
-        calls   = merge(local.lambda[key], { name = "Invocations", statistic = "Sum" })
+        # Only a stream's invocations have an age: a redrive queue's and a schedule's would hide that the stream has none.
+        reads = merge(local.lambda[key], { name = "IteratorAge", statistic = "SampleCount" })
       }
-      expression = "IF(FILL(arrived, 0) > 0 AND FILL(calls, 0) == 0, 1, 0)"
+      expression = "IF(FILL(arrived, 0) > 0 AND FILL(reads, 0) == 0, 1, 0)"
       threshold  = 0, period = 60, periods = 5
     } },
   )
 
-  # One in a handful is no rate: both rates wait for five.
-  beacon_5xx = {
-    url = {
-      failed   = { namespace = "AWS/Lambda", name = "Url5xxCount", dimensions = { FunctionName = try(var.functions.beacon.name, "") }, statistic = "Sum" }
-      requests = { namespace = "AWS/Lambda", name = "UrlRequestCount", dimensions = { FunctionName = try(var.functions.beacon.name, "") }, statistic = "Sum" }
-    }
-    api = {
-      failed   = { namespace = "AWS/ApiGateway", name = "5xx", dimensions = { ApiId = var.api }, statistic = "Sum" }
-      requests = { namespace = "AWS/ApiGateway", name = "Count", dimensions = { ApiId = var.api }, statistic = "Sum" }
-    }
-  }[var.api == null ? "url" : "api"]
+  # What a function's own URL answers, and what an API Gateway does, which counts beacons and reads together.
+  url_5xx = { for key in ["beacon", "profile"] : key => { for id, name in { failed = "Url5xxCount", requests = "UrlRequestCount" } : id =>
+    { namespace = "AWS/Lambda", name = name, dimensions = { FunctionName = local.own_name[key] }, statistic = "Sum" }
+  } }
+  api_5xx = {
+    failed   = { namespace = "AWS/ApiGateway", name = "5xx", dimensions = { ApiId = var.api }, statistic = "Sum" }
+    requests = { namespace = "AWS/ApiGateway", name = "Count", dimensions = { ApiId = var.api }, statistic = "Sum" }
+  }
+  # One in a handful is no rate: all rates wait for five.
+  rate_5xx = "IF(failed >= 5, 100 * failed / requests, 0)"
 
   beacon_alarms = { for key, alarm in {
     "beacon-5xx" = {
       runbook    = "beacon-5xx", severity = "page", missing = "notBreaching"
-      says       = "More than ${var.thresholds.beacon_5xx_percent} % of the beacons are answered 5xx, in 3 of 5 minutes."
-      metrics    = local.beacon_5xx
-      expression = "IF(failed >= 5, 100 * failed / requests, 0)"
+      says       = "More than ${var.thresholds.beacon_5xx_percent} % of the ${var.api == null ? "beacons" : "requests (beacons, and reads by the same API)"} are answered 5xx, in 3 of 5 minutes."
+      metrics    = var.api == null ? local.url_5xx.beacon : local.api_5xx
+      expression = local.rate_5xx
       threshold  = var.thresholds.beacon_5xx_percent, period = 60, periods = 5, breaching = 3
     }
     "beacon-refused" = {
@@ -88,6 +86,15 @@ locals {
       threshold  = var.thresholds.quarantine_percent, period = 300, periods = 3
     }
   } : key => alarm if contains(keys(var.functions), "beacon") }
+
+  # Behind an API Gateway, beacon-5xx has the reads too.
+  profile_alarms = { for key in setintersection(["profile"], keys(var.functions)) : "profile-5xx" => {
+    runbook    = "profile-5xx", severity = "ticket", missing = "notBreaching"
+    says       = "More than ${var.thresholds.beacon_5xx_percent} % of the reads are answered 5xx, in 3 of 5 minutes."
+    metrics    = local.url_5xx.profile
+    expression = local.rate_5xx
+    threshold  = var.thresholds.beacon_5xx_percent, period = 60, periods = 5, breaching = 3
+  } if var.api == null }
 
   score_alarms = merge(
     { for key in setintersection(["score"], keys(var.functions)) : "score-window-evictions" => {
@@ -118,12 +125,13 @@ locals {
       metrics   = { m = { namespace = "AWS/SQS", name = "ApproximateNumberOfMessagesVisible", dimensions = { QueueName = q.dead_letter_name }, statistic = "Maximum" } }
       threshold = 0, period = 60, periods = 1
     } },
+    # What nobody takes from yet only gets older.
     { for key, q in var.queues : "${key}-age" => {
       runbook   = "queue-age", severity = "ticket", missing = "notBreaching"
       says      = "The oldest message of ${q.name} waits for more than ${var.thresholds.queue_age_seconds} s."
       metrics   = { m = { namespace = "AWS/SQS", name = "ApproximateAgeOfOldestMessage", dimensions = { QueueName = q.name }, statistic = "Maximum" } }
-      threshold = var.thresholds.queue_age_seconds, period = 60, periods = 5, breaching = 5
-    } },
+      threshold = var.thresholds.queue_age_seconds, period = 60, periods = 5
+    } if q.consumed },
   )
 
   stream_alarms = { for key, name in var.streams : "${key}-write-throttles" => {
@@ -166,7 +174,7 @@ locals {
   } }
 
   alarms = merge(
-    local.function_alarms, local.beacon_alarms, local.score_alarms, local.queue_alarms,
+    local.function_alarms, local.beacon_alarms, local.profile_alarms, local.score_alarms, local.queue_alarms,
     local.stream_alarms, local.table_alarms, local.archive_alarms,
   )
 }

@@ -1,29 +1,32 @@
 # One page, read from the top: does anything alarm, is the promise kept, what comes in, what holds it up.
 
 locals {
+  # What the functions' own metrics go by: the names they have on Lambda.
+  own_name = { for key in ["beacon", "enrich", "score", "profile"] : key => try(var.functions[key].name, key) }
+
   # A graph is a title, the metrics ("namespace", "name", "dimension", "value", …, {options}) and the unit of its axis.
   graphs = concat(
     [
       {
         title   = "Beacon to profile, ms", annotation = var.slo.milliseconds
-        metrics = [for s in ["p50", "p99", "p99.9"] : [var.namespace, "latency", "function", "score", { stat = s, label = s }]]
+        metrics = [for s in ["p50", "p99", "p99.9"] : [var.namespace, "latency", "function", local.own_name.score, { stat = s, label = s }]]
       },
       {
         title   = "Within ${var.slo.milliseconds} ms, %", annotation = var.slo.percent
-        metrics = [[var.namespace, "latency", "function", "score", { stat = "PR(:${var.slo.milliseconds})", label = "batches in time" }]]
+        metrics = [[var.namespace, "latency", "function", local.own_name.score, { stat = "PR(:${var.slo.milliseconds})", label = "batches in time" }]]
       },
       {
         title = "Events"
         metrics = [for m in [
           ["beacon", "events_received"], ["beacon", "events_quarantined"], ["beacon", "events_duplicate"], ["enrich", "events_enriched"],
           ["enrich", "bots"], ["score", "events_scored"], ["score", "events_duplicate"], ["score", "events_suppressed"],
-        ] : [var.namespace, m[1], "function", m[0], { stat = "Sum", label = "${m[0]} ${m[1]}" }]]
+        ] : [var.namespace, m[1], "function", local.own_name[m[0]], { stat = "Sum", label = "${m[0]} ${m[1]}" }]]
       },
       {
         title = "Beacons"
         metrics = concat(
-          [for m in ["requests", "requests_refused"] : [var.namespace, m, "function", "beacon", { stat = "Sum", label = m }]],
-          [for m in values(local.beacon_5xx) : concat([m.namespace, m.name], flatten([for k, v in m.dimensions : [k, v]]), [{ stat = "Sum", label = "in front: ${m.name}" }])],
+          [for m in ["requests", "requests_refused"] : [var.namespace, m, "function", local.own_name.beacon, { stat = "Sum", label = m }]],
+          [for m in values(var.api == null ? local.url_5xx.beacon : local.api_5xx) : concat([m.namespace, m.name], flatten([for k, v in m.dimensions : [k, v]]), [{ stat = "Sum", label = "in front: ${m.name}" }])],
         )
       },
       {
@@ -33,13 +36,13 @@ locals {
       {
         title = "Scoring"
         metrics = [for m in ["transitions", "events_redelivered", "save_conflicts", "window_evictions"] :
-        [var.namespace, m, "function", "score", { stat = "Sum", label = m }]]
+        [var.namespace, m, "function", local.own_name.score, { stat = "Sum", label = m }]]
       },
       {
         title = "Reads"
         metrics = concat(
-          [for m in ["requests", "unreflected"] : [var.namespace, m, "function", "profile", { stat = "Sum", label = m }]],
-          [[var.namespace, "request_time", "function", "profile", { stat = "p99", label = "p99, ms", yAxis = "right" }]],
+          [for m in ["requests", "unreflected"] : [var.namespace, m, "function", local.own_name.profile, { stat = "Sum", label = m }]],
+          [[var.namespace, "request_time", "function", local.own_name.profile, { stat = "p99", label = "p99, ms", yAxis = "right" }]],
         )
       },
     ],
@@ -50,7 +53,7 @@ locals {
     [
       {
         title   = "Errors logged"
-        metrics = [for key in keys(var.functions) : [var.namespace, "errors_logged_${key}", { stat = "Sum", label = key }]]
+        metrics = [for key, f in var.functions : [var.namespace, "errors_logged_${f.name}", { stat = "Sum", label = key }]]
       },
       {
         title = "Streams, bytes in and records refused"

@@ -98,7 +98,7 @@ resource "aws_cloudwatch_log_metric_filter" "errors" {
 
   metric_transformation {
     namespace = var.namespace
-    name      = "errors_logged_${each.key}" # a filter cannot set a dimension to a constant
+    name      = "errors_logged_${each.value.name}" # a filter cannot set a dimension to a constant
     value     = "1"
     unit      = "Count"
   }

@@ -76,10 +76,11 @@ variable "streams" {
 }
 
 variable "queues" {
-  description = "The queues to watch, by what they are (actions, enrich-redrive, score-redrive): name, and name of the dead-letter queue."
+  description = "The queues to watch, by what they are (actions, enrich-redrive, score-redrive): name, name of the dead-letter queue, and whether anything takes from it: else nobody is told how old its messages are."
   type = map(object({
     name             = string
     dead_letter_name = string
+    consumed         = optional(bool, true)
   }))
   default  = {}
   nullable = false
@@ -108,7 +109,7 @@ variable "archives" {
 }
 
 variable "api" {
-  description = "Id of the API Gateway's HTTP API in front of the beacon, null when its own URL is what is called."
+  description = "Id of the API Gateway's HTTP API in front of beacon and profile, null when their own URLs are what is called."
   type        = string
   default     = null
 }
@@ -162,7 +163,7 @@ variable "slo" {
 }
 
 variable "thresholds" {
-  description = "Where alarms begin: a stream's lag, a queue's oldest message and the archive's freshness in seconds; a function's duration in percent of its timeout; requests answered 5xx, requests refused and events quarantined in percent."
+  description = "Where alarms begin: a stream's lag, a queue's oldest message and the archive's freshness in seconds; a function's duration in percent of its timeout; requests answered 5xx (beacons, and reads), requests refused and events quarantined in percent."
   type = object({
     iterator_age_seconds = optional(number, 60)
     queue_age_seconds    = optional(number, 900)

@@ -19,9 +19,3 @@ output "dead_letter_name" {
   description = "Name of the dead-letter queue."
   value       = aws_sqs_queue.dead.name
 }
-
-output "dead_letter_arn" {
-  description = "ARN of the dead-letter queue; known before it exists."
-  value       = local.dead_letter_arn
-  depends_on  = [aws_sqs_queue.dead]
-}

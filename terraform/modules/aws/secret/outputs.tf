@@ -3,13 +3,6 @@ output "name" {
   value       = aws_secretsmanager_secret.this.name
 }
 
-output "arn" {
-  description = "ARN of the secret; known once it exists, since AWS appends six characters of its own."
-  value       = aws_secretsmanager_secret.this.arn
-  # Who reads the secret finds a value in it.
-  depends_on = [aws_secretsmanager_secret_version.this]
-}
-
 output "arn_pattern" {
   description = "ARN of the secret for policies; known before it exists: a question mark for each of the six characters that AWS appends."
   value       = "arn:${startswith(var.region, "cn-") ? "aws-cn" : startswith(var.region, "us-gov-") ? "aws-us-gov" : "aws"}:secretsmanager:${var.region}:${var.account}:secret:${var.name}-??????"

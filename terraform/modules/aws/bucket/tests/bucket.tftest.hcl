@@ -1,9 +1,8 @@
 mock_provider "aws" {}
 
 variables {
-  account = "123456789012"
-  region  = "eu-west-1"
-  name    = "hito-projects-123456789012-eu-west-1"
+  region = "eu-west-1"
+  name   = "hito-projects-123456789012-eu-west-1"
 }
 
 run "private" {
@@ -105,7 +104,6 @@ run "bad_1" {
   command = plan
 
   variables {
-    account         = "12345678901x"
     region          = "nowhere"
     name            = "hito_projects"
     lifecycle_rules = { nothing = { prefix = "a/" } }
@@ -115,7 +113,7 @@ run "bad_1" {
   }
 
   expect_failures = [
-    var.account, var.region, var.name, var.lifecycle_rules, var.objects,
+    var.region, var.name, var.lifecycle_rules, var.objects,
     var.encryption_key, var.labels,
   ]
 }
@@ -128,6 +126,17 @@ run "bad_2" {
   }
 
   expect_failures = [var.lifecycle_rules]
+}
+
+run "bad_too_young" {
+  command = plan
+
+  variables {
+    lifecycle_rules = { young = { archive_days = 7, archive_class = "STANDARD_IA" } }
+    labels          = { for i in range(11) : "label-${i}" => "x" } # more than an object takes
+  }
+
+  expect_failures = [var.lifecycle_rules, var.labels]
 }
 
 run "bad_3" {

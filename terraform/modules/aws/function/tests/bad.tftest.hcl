@@ -24,8 +24,6 @@ run "bad_1" {
     permissions        = { "Read it" = { actions = ["s3:GetObject"], resources = ["arn:aws:s3:::b/k"] } }
     stream_triggers    = { s = { stream = "arn:aws:kinesis:eu-west-1:123456789012:stream/s", failure_queue = "arn:aws:sqs:eu-west-1:123456789012:q", batch_size = 10001 } }
     canary             = { stable_version = "$LATEST", weight = 0.1 }
-    dead_letter_queue  = "hito-dead"
-    log_level          = "LOUD"
     log_retention_days = 31
     encryption_key     = "mine"
     labels             = { "aws:mine" = "no" }
@@ -36,7 +34,7 @@ run "bad_1" {
   expect_failures = [
     var.account, var.region, var.name, var.description, var.memory_mb,
     var.timeout_seconds, var.concurrency, var.environment, var.permissions, var.stream_triggers,
-    var.canary, var.dead_letter_queue, var.log_level, var.log_retention_days,
+    var.canary, var.log_retention_days,
     var.encryption_key, var.labels, var.package, var.schedule_triggers,
   ]
 }
@@ -101,6 +99,16 @@ run "bad_warm_instances" {
   variables {
     concurrency    = 5
     warm_instances = 6
+  }
+  expect_failures = [var.warm_instances]
+}
+
+# Lambda refuses it, after everything else was changed.
+run "bad_warm_canary" {
+  command = plan
+  variables {
+    warm_instances = 2
+    canary         = { stable_version = "6", weight = 0.1 }
   }
   expect_failures = [var.warm_instances]
 }

@@ -63,6 +63,10 @@ run "log" {
     condition     = aws_lambda_function.this.logging_config[0].system_log_level == "WARN"
     error_message = "A start and a report line per call cost more than the call."
   }
+  assert {
+    condition     = aws_lambda_function.this.logging_config[0].application_log_level == "INFO"
+    error_message = "Above INFO Lambda drops the measurements, and with them alarms."
+  }
 }
 
 run "least_privilege" {
@@ -211,6 +215,18 @@ run "schedule_trigger" {
   }
 }
 
+run "rare_schedule" {
+  command = plan
+  variables {
+    schedule_triggers = { report = { minutes = 1440 } }
+  }
+
+  assert {
+    condition     = aws_lambda_function_event_invoke_config.live[0].maximum_event_age_in_seconds == 21600
+    error_message = "Lambda keeps a call for six hours at most."
+  }
+}
+
 run "public_url" {
   variables {
     url = {}
@@ -254,6 +270,19 @@ run "canary" {
   assert {
     condition     = aws_lambda_alias.live.function_version == "6" && aws_lambda_alias.live.routing_config[0].additional_version_weights == tomap({ "7" = 0.1 })
     error_message = "A tenth of the calls must go to the newest version."
+  }
+}
+
+run "canary_rolled_back_warm" {
+  command = plan
+  variables {
+    canary         = { stable_version = "6", weight = 0 }
+    warm_instances = 5
+  }
+
+  assert {
+    condition     = length(aws_lambda_alias.live.routing_config) == 0 && aws_lambda_provisioned_concurrency_config.live[0].provisioned_concurrent_executions == 5
+    error_message = "Going back to a version must be possible with instances kept warm."
   }
 }
 
@@ -304,14 +333,13 @@ run "sizes" {
 
 run "options" {
   variables {
-    tracing           = true
-    dead_letter_queue = "arn:aws:sqs:eu-west-1:123456789012:hito-dead"
-    encryption_key    = "arn:aws:kms:eu-west-1:123456789012:key/1234"
-    environment       = { HITO_LOG = "json" }
+    tracing        = true
+    encryption_key = "arn:aws:kms:eu-west-1:123456789012:key/1234"
+    environment    = { HITO_LOG = "json" }
   }
 
   assert {
-    condition     = aws_lambda_function.this.tracing_config[0].mode == "Active" && aws_lambda_function.this.dead_letter_config[0].target_arn == "arn:aws:sqs:eu-west-1:123456789012:hito-dead"
+    condition     = aws_lambda_function.this.tracing_config[0].mode == "Active"
     error_message = "Options must be used."
   }
   assert {
@@ -320,9 +348,8 @@ run "options" {
   }
   assert {
     condition = { for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Sid => s.Resource if s.Sid != "Log" } == {
-      BuryCalls = ["arn:aws:sqs:eu-west-1:123456789012:hito-dead"]
-      UseKey    = ["arn:aws:kms:eu-west-1:123456789012:key/1234"]
-      Trace     = ["*"]
+      UseKey = ["arn:aws:kms:eu-west-1:123456789012:key/1234"]
+      Trace  = ["*"]
     }
     error_message = "Every option must bring its right, and X-Ray's alone is about everything."
   }

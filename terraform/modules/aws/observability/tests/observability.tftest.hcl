@@ -17,8 +17,11 @@ variables {
     score   = { name = "hito-score", timeout_seconds = 30, log_group_name = "/aws/lambda/hito-score", stream = "hito-enriched" }
     profile = { name = "hito-profile", timeout_seconds = 30, log_group_name = "/aws/lambda/hito-profile", public = true }
   }
-  streams  = { raw = "hito-raw", enriched = "hito-enriched" }
-  queues   = { actions = { name = "hito-actions", dead_letter_name = "hito-actions-dead" } }
+  streams = { raw = "hito-raw", enriched = "hito-enriched" }
+  queues = {
+    actions       = { name = "hito-actions", dead_letter_name = "hito-actions-dead", consumed = false }
+    score-redrive = { name = "hito-score-redrive", dead_letter_name = "hito-score-redrive-dead" }
+  }
   tables   = { table = { name = "hito", indexes = ["quarantine"] } }
   archives = { enriched = "hito-archive" }
 }
@@ -26,10 +29,10 @@ variables {
 run "alarms" {
   assert {
     condition = length(setsubtract([
-      "beacon-5xx", "beacon-refused", "quarantine", "score-window-evictions",
+      "beacon-5xx", "profile-5xx", "beacon-refused", "quarantine", "score-window-evictions",
       "beacon-errors", "beacon-throttles", "beacon-duration", "beacon-errors-logged",
       "enrich-iterator-age", "score-iterator-age", "enrich-stalled", "score-stalled",
-      "actions-dead-letters", "actions-age", "raw-write-throttles", "enriched-write-throttles",
+      "actions-dead-letters", "score-redrive-dead-letters", "score-redrive-age", "raw-write-throttles", "enriched-write-throttles",
       "table-throttles", "table-system-errors", "enriched-archive-age", "latency-burn-fast", "latency-burn-slow",
     ], keys(output.alarms))) == 0
     error_message = "Something is not watched."
@@ -53,8 +56,30 @@ run "alarms" {
     error_message = "Thresholds are in milliseconds."
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.this["score-iterator-age"].treat_missing_data == "ignore"
-    error_message = "A reader that stopped has not caught up."
+    condition     = !contains(keys(output.alarms), "actions-age")
+    error_message = "What nobody takes from must not alarm for its age."
+  }
+  assert {
+    condition     = alltrue([for a in aws_cloudwatch_metric_alarm.this : a.treat_missing_data == "notBreaching"])
+    error_message = "An alarm must end when the traffic does."
+  }
+  assert {
+    condition     = { for q in aws_cloudwatch_metric_alarm.this["score-stalled"].metric_query : q.id => try("${q.metric[0].metric_name} ${q.metric[0].stat}", q.expression) if q.id == "reads" } == { reads = "IteratorAge SampleCount" }
+    error_message = "The sweep calls score every minute: only calls with an age are of the stream."
+  }
+  assert {
+    condition = alltrue([for key, name in { beacon-refused = "hito-beacon", quarantine = "hito-beacon", latency-burn-fast-long = "hito-score" } :
+      alltrue([for q in aws_cloudwatch_metric_alarm.this[key].metric_query : q.metric[0].dimensions == tomap({ function = name }) if length(q.metric) > 0])
+    ]) && aws_cloudwatch_metric_alarm.this["score-window-evictions"].dimensions == tomap({ function = "hito-score" })
+    error_message = "Another install's metrics must not alarm here."
+  }
+  assert {
+    condition     = aws_cloudwatch_log_metric_filter.errors["score"].metric_transformation[0].name == aws_cloudwatch_metric_alarm.this["score-errors-logged"].metric_name && aws_cloudwatch_log_metric_filter.errors["score"].metric_transformation[0].name == "errors_logged_hito-score"
+    error_message = "Logged errors must be counted for the install, under the name that is watched."
+  }
+  assert {
+    condition     = { for q in aws_cloudwatch_metric_alarm.this["profile-5xx"].metric_query : q.id => "${q.metric[0].metric_name} ${q.metric[0].dimensions.FunctionName}" if length(q.metric) > 0 } == { failed = "Url5xxCount hito-profile", requests = "UrlRequestCount hito-profile" }
+    error_message = "Reads must be watched by the profile's own URL."
   }
 }
 
@@ -109,6 +134,10 @@ run "settings" {
   assert {
     condition     = one([for q in aws_cloudwatch_metric_alarm.this["beacon-5xx"].metric_query : q.metric[0].namespace if q.id == "failed"]) == "AWS/ApiGateway" && aws_cloudwatch_metric_alarm.this["beacon-5xx"].threshold == 2
     error_message = "Behind an API Gateway its 5xx count."
+  }
+  assert {
+    condition     = !contains(keys(aws_cloudwatch_metric_alarm.this), "profile-5xx") && strcontains(aws_cloudwatch_metric_alarm.this["beacon-5xx"].alarm_description, "beacons, and reads")
+    error_message = "An API Gateway does not tell beacons from reads, so one alarm has both and says so."
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["latency-burn-slow-long"].threshold == 70 && length(aws_kms_key.alerts) == 0 && length(aws_sns_topic_subscription.alerts) == 2
