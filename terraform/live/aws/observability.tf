@@ -57,10 +57,10 @@ module "observability" {
   notify  = var.notify
 
   functions = {
-    beacon  = { name = module.beacon.name, timeout_seconds = local.size.beacon.timeout_seconds, log_group_name = module.beacon.log_group_name, public = true }
+    beacon  = { name = module.beacon.name, timeout_seconds = local.size.beacon.timeout_seconds, log_group_name = module.beacon.log_group_name, public = var.edge.kind != "api_gateway" }
     enrich  = { name = module.enrich.name, timeout_seconds = local.size.enrich.timeout_seconds, log_group_name = module.enrich.log_group_name, stream = module.raw.name }
     score   = { name = module.score.name, timeout_seconds = local.size.score.timeout_seconds, log_group_name = module.score.log_group_name, stream = module.enriched.name }
-    profile = { name = module.profile.name, timeout_seconds = local.size.profile.timeout_seconds, log_group_name = module.profile.log_group_name, public = true }
+    profile = { name = module.profile.name, timeout_seconds = local.size.profile.timeout_seconds, log_group_name = module.profile.log_group_name, public = var.edge.kind != "api_gateway" }
   }
   streams = { raw = module.raw.name, enriched = module.enriched.name }
   queues = merge(

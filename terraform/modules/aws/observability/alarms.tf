@@ -66,7 +66,7 @@ locals {
   beacon_alarms = { for key, alarm in {
     "beacon-5xx" = {
       runbook    = "beacon-5xx", severity = "page", missing = "notBreaching"
-      says       = "More than ${var.thresholds.beacon_5xx_percent} % of the ${var.api == null ? "beacons" : "requests (beacons, and reads by the same API)"} are answered 5xx, in 3 of 5 minutes."
+      says       = "More than ${var.thresholds.beacon_5xx_percent} % of the ${try(var.functions.beacon.public, false) ? "beacons" : "requests (beacons, and reads by the same API)"} are answered 5xx, in 3 of 5 minutes."
       metrics    = var.api == null ? local.url_5xx.beacon : local.api_5xx
       expression = local.rate_5xx
       threshold  = var.thresholds.beacon_5xx_percent, period = 60, periods = 5, breaching = 3
@@ -87,14 +87,14 @@ locals {
     }
   } : key => alarm if contains(keys(var.functions), "beacon") }
 
-  # Behind an API Gateway, beacon-5xx has the reads too.
+  # Behind an API Gateway, beacon-5xx has the reads too. (The API's id, unknown before it exists, cannot decide on an alarm.)
   profile_alarms = { for key in setintersection(["profile"], keys(var.functions)) : "profile-5xx" => {
     runbook    = "profile-5xx", severity = "ticket", missing = "notBreaching"
     says       = "More than ${var.thresholds.beacon_5xx_percent} % of the reads are answered 5xx, in 3 of 5 minutes."
     metrics    = local.url_5xx.profile
     expression = local.rate_5xx
     threshold  = var.thresholds.beacon_5xx_percent, period = 60, periods = 5, breaching = 3
-  } if var.api == null }
+  } if var.functions[key].public }
 
   score_alarms = merge(
     { for key in setintersection(["score"], keys(var.functions)) : "score-window-evictions" => {

@@ -52,7 +52,7 @@ variable "notify" {
 }
 
 variable "functions" {
-  description = "The functions to watch, by what they are (beacon, enrich, score, profile): name, timeout in seconds, name of the log group, name of the stream that feeds it, and whether it has a URL."
+  description = "The functions to watch, by what they are (beacon, enrich, score, profile): name, timeout in seconds, name of the log group, name of the stream that feeds it, and whether its own URL is what is called (public), rather than the API."
   type = map(object({
     name            = string
     timeout_seconds = number

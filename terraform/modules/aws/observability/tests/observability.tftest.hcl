@@ -119,9 +119,14 @@ run "topic" {
 run "settings" {
   command = plan
   variables {
-    notify         = { team = { address = "team@shop.example" }, pager = { protocol = "https", address = "https://events.pager.example/1" } }
-    quiet          = ["beacon-5xx", "latency-burn-slow"]
-    api            = "abc123"
+    notify = { team = { address = "team@shop.example" }, pager = { protocol = "https", address = "https://events.pager.example/1" } }
+    quiet  = ["beacon-5xx", "latency-burn-slow"]
+    api    = "abc123"
+    functions = {
+      beacon  = { name = "hito-beacon", timeout_seconds = 10, log_group_name = "/aws/lambda/hito-beacon" }
+      score   = { name = "hito-score", timeout_seconds = 30, log_group_name = "/aws/lambda/hito-score", stream = "hito-enriched" }
+      profile = { name = "hito-profile", timeout_seconds = 30, log_group_name = "/aws/lambda/hito-profile" }
+    }
     encryption_key = "arn:aws:kms:eu-west-1:123456789012:key/9"
     slo            = { milliseconds = 2000, percent = 95 }
     thresholds     = { beacon_5xx_percent = 2 }
