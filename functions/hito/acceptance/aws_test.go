@@ -35,19 +35,29 @@ import (
 // that can go wrong does.
 func TestAWS(t *testing.T) {
 	x := install(t)
-	t.Run("PlansNoChanges", x.stack.unchanged)
-	t.Run("AccessLog", x.accessLog)
-	t.Run("SDKs", x.sdks)
-	t.Run("BatchesComeAgain", x.batchesComeAgain)
-	t.Run("FunctionsAreKilled", x.functionsAreKilled)
-	t.Run("AWSFails", x.awsFails)
-	t.Run("PoisonRecords", x.poisonRecords)
-	t.Run("BadEvents", x.badEvents)
-	t.Run("Erasure", x.erasure)
-	t.Run("Sweep", x.sweep)
-	t.Run("Measure", x.measure)
-	t.Run("Permissions", x.permissions)
-	t.Run("Destroy", x.stack.destroy)
+	for _, c := range []struct {
+		name string
+		test func(*testing.T)
+	}{
+		{"PlansNoChanges", x.stack.unchanged},
+		{"AccessLog", x.accessLog},
+		{"SDKs", x.sdks},
+		{"BatchesComeAgain", x.batchesComeAgain},
+		{"FunctionsAreKilled", x.functionsAreKilled},
+		{"AWSFails", x.awsFails},
+		{"PoisonRecords", x.poisonRecords},
+		{"BadEvents", x.badEvents},
+		{"Erasure", x.erasure},
+		{"Sweep", x.sweep},
+		{"Measure", x.measure},
+		{"Permissions", x.permissions},
+		{"Destroy", x.stack.destroy},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			defer x.explain(t)
+			c.test(t)
+		})
+	}
 }
 
 // local starts a hito in one process to compare with.
@@ -333,19 +343,12 @@ func (x *installation) sweep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	swept := 0.0
-	for _, line := range x.functions["score"].Log.Lines() {
-		var metric struct {
-			Swept float64 `json:"fragments_swept"`
-		}
-		if strings.Contains(line, `"fragments_swept"`) && json.Unmarshal([]byte(line), &metric) == nil {
-			swept += metric.Swept
-		}
-	}
-	if people := x.balanced(t).People; int64(swept) < people {
-		t.Errorf("%v fragments were swept, of %d people", swept, people)
-	}
-	x.balanced(t)
+	people := x.balanced(t).People
+	x.eventually(t, "everybody to be swept", func() bool {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		return x.swept >= float64(people)
+	})
 }
 
 // platform are what Lambda itself does with a function's role, as AWS

@@ -5,6 +5,7 @@ package acceptance
 import (
 	"archive/zip"
 	"context"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +59,7 @@ type installation struct {
 	kinesisURL, dynamodbURL, othersURL string
 
 	mu        sync.Mutex
+	swept     float64
 	redeliver float64 // the share of batches that come again though they succeeded
 	killAfter func() (time.Duration, bool)
 }
@@ -95,15 +98,18 @@ func install(t *testing.T) *installation {
 	x.target = e2e.Target{
 		URL: front.URL, WriteKey: "demo", SecretKey: "demo-secret", Binary: binary, Certificate: certificate, Client: front.Client(), Patience: 3 * time.Minute,
 	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			for name, f := range x.functions {
-				lines := f.Log.Lines()
-				t.Logf("the last lines of %s (%+v):\n%s", name, f.Stats(), strings.Join(lines[max(0, len(lines)-30):], "\n"))
-			}
-		}
-	})
 	return x
+}
+
+// explain shows, of a test that failed, what the functions said last.
+func (x *installation) explain(t *testing.T) {
+	if !t.Failed() {
+		return
+	}
+	for name, f := range x.functions {
+		lines := slices.DeleteFunc(f.Log.Lines(), func(line string) bool { return strings.Contains(line, `"_aws"`) }) // metrics
+		t.Logf("the last lines of %s (%+v):\n%s", name, f.Stats(), strings.Join(lines[max(0, len(lines)-12):], "\n"))
+	}
 }
 
 func repository(t *testing.T) string {
@@ -216,6 +222,9 @@ func (x *installation) startFunctions(t *testing.T) {
 			},
 			Credentials: aws.Credentials{AccessKeyID: short(d.Name), SecretAccessKey: "secret", SessionToken: "session"},
 			Concurrency: 24,
+		}
+		if short(d.Name) == "score" {
+			f.Line = x.countSwept
 		}
 		if name := short(d.Name); name == "enrich" || name == "score" {
 			f.Interrupt = func([]byte) (time.Duration, bool) {
@@ -341,6 +350,18 @@ func (x *installation) front(t *testing.T) http.Handler {
 		t.Fatalf("the distribution routes nothing: %+v", x.deployment.Routes)
 	}
 	return edge
+}
+
+// countSwept counts what score says it has swept.
+func (x *installation) countSwept(line string) {
+	var metric struct {
+		Swept float64 `json:"fragments_swept"`
+	}
+	if strings.Contains(line, `"fragments_swept"`) && json.Unmarshal([]byte(line), &metric) == nil {
+		x.mu.Lock()
+		x.swept += metric.Swept
+		x.mu.Unlock()
+	}
 }
 
 // set changes what goes wrong from now on.
