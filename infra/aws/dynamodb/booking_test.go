@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -161,9 +162,10 @@ func TestBookedAfterFailure(t *testing.T) {
 	bookings = append(bookings, at(200, huge))
 	all = append(all, huge...)
 	for round := 0; ; round++ {
-		left := round / 2
+		var left atomic.Int64 // accounts are written at the same time
+		left.Store(int64(round / 2))
 		fail := func(operation string, _ []byte) error {
-			if left--; left < 0 {
+			if left.Add(-1) < 0 {
 				return context.Canceled // not repeated
 			}
 			return nil
