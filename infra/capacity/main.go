@@ -14,8 +14,8 @@ import (
 	"os"
 )
 
-// measured is what one event or request takes. What this project measured on
-// its own machine is marked "measured"; what only AWS can show, "assumed".
+// measured is what one event or request takes. What is the sum of measured parts
+// is marked "measured"; what traffic decides or only AWS can show, "assumed".
 type measured struct {
 	eventsPerRequest float64
 
@@ -25,12 +25,12 @@ type measured struct {
 	scoreCPU  float64 // per event; measured
 
 	// Bytes on the streams, as packed.
-	rawBytes      float64 // per request; measured
-	enrichedBytes float64 // per event; measured
+	rawBytes      float64 // per request; assumed
+	enrichedBytes float64 // per event; assumed
 
 	// The table.
-	reads     float64 // fragments loaded per event; measured
-	writes    float64 // fragments saved per event; measured
+	reads     float64 // fragments loaded per event; assumed
+	writes    float64 // fragments saved per event; assumed
 	readUnit  float64 // read units per fragment loaded, consistently; measured
 	writeUnit float64 // write units per fragment saved; measured
 

@@ -49,7 +49,6 @@ func TestAWS(t *testing.T) {
 		{"BadEvents", x.badEvents},
 		{"Erasure", x.erasure},
 		{"Sweep", x.sweep},
-		{"Measure", x.measure},
 		{"Permissions", x.permissions},
 		{"Destroy", x.stack.destroy},
 	} {
