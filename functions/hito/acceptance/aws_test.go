@@ -355,7 +355,7 @@ func (x *installation) sweep(t *testing.T) {
 // otherwise or not at all.
 var platform = []string{
 	"kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:ListStreams", "kinesis:SubscribeToShard",
-	"kinesis:GetRecords", "kinesis:GetShardIterator",
+	"kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:DescribeStreamConsumer",
 	"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility",
 	"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
 }
@@ -380,7 +380,10 @@ func (x *installation) permissions(t *testing.T) {
 		forbidden, unused := iam.Audit(statements, x.calls(name))
 		unused = slices.DeleteFunc(unused, func(text string) bool {
 			action, _, _ := strings.Cut(text, " ")
-			return slices.Contains(platform, action)
+			// A mapping that gives up does so for Lambda. And no visitor here has a
+			// fragment too large for one item, whose parts are deleted when replaced.
+			return slices.Contains(platform, action) || strings.HasSuffix(text, "(statement GiveUp)") ||
+				name == "score" && action == "dynamodb:DeleteItem"
 		})
 		if len(forbidden) > 0 {
 			t.Errorf("%s did what its role does not allow:\n%s", name, strings.Join(forbidden, "\n"))
