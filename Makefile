@@ -17,11 +17,11 @@ run: ## Serve everything on 127.0.0.1:8080, data under .hito
 
 .PHONY: test
 test: ## Run every test
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
 
 .PHONY: race
-race: ## Run every test under the race detector
-	$(GO) test -race ./...
+race: ## Run every test under the race detector, of slow emulators those that are not said twice
+	$(GO) test -race -short -timeout 30m ./...
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (30s)
