@@ -37,15 +37,15 @@ type ProfileCheck struct {
 	OK         bool     `json:"ok"`
 }
 
-// drained waits until so many events were accepted, ever, and nothing is in
+// drained waits until so many events were scored, ever, and nothing is in
 // flight, at most for Drain, and returns the ledger as it is then. Where
 // acceptance is booked by whoever reads the raw stream, nothing in flight says
-// little by itself.
-func (g *generator) drained(ctx context.Context, accepted int64) (ledger.Totals, error) {
+// little by itself, and a stream may carry some events twice.
+func (g *generator) drained(ctx context.Context, scored int64) (ledger.Totals, error) {
 	deadline := time.Now().Add(g.Drain)
 	for {
 		now, err := g.reads.ledger(ctx)
-		if err != nil || now.InFlight == 0 && now.Accepted >= accepted || time.Now().After(deadline) {
+		if err != nil || now.InFlight == 0 && now.Scored >= scored || time.Now().After(deadline) {
 			return now, err
 		}
 		if !sleep(ctx, 10*time.Millisecond) {
@@ -56,7 +56,7 @@ func (g *generator) drained(ctx context.Context, accepted int64) (ledger.Totals,
 
 // settle waits until nothing is in flight and books the run.
 func (g *generator) settle(ctx context.Context, r *Report, before ledger.Totals) error {
-	now, err := g.drained(ctx, before.Accepted+r.Events)
+	now, err := g.drained(ctx, before.Scored+r.Events)
 	if err != nil {
 		return err
 	}
