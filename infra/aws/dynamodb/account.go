@@ -59,10 +59,7 @@ func (l *Ledger) commit(ctx context.Context, log string, bookings []ledger.Booki
 		if err != nil {
 			return err
 		}
-		total := make(sums)
-		for _, d := range b.Deltas {
-			total.book(d.Whole())
-		}
+		total := sumsOf(b.Deltas)
 		if seq != nil && total.most() > maxAdds {
 			// More than a write takes. It is remembered by its own name instead.
 			if err := l.CommitOnce(ctx, log+"/"+b.Sequence, b.Deltas); err != nil {

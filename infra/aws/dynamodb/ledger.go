@@ -64,8 +64,11 @@ func (t *table) transact(ctx context.Context, items []types.TransactWriteItem) e
 // Record books deltas, those that fit in one transaction all or none: some 50
 // projects and hours. A call that fails may have booked them.
 func (l *Ledger) Record(ctx context.Context, deltas []ledger.Delta) error {
-	t := l.table()
-	for some := range slices.Chunk(sums(nil).with(deltas).updates(t, mathrand.IntN(slots)), maxTransaction) {
+	t, total := l.table(), make(sums)
+	for _, d := range deltas {
+		total.book(d)
+	}
+	for some := range slices.Chunk(total.updates(t, mathrand.IntN(slots)), maxTransaction) {
 		if err := t.transact(ctx, some); err != nil {
 			return fmt.Errorf("record %d ledger deltas: %w", len(deltas), err)
 		}
@@ -79,11 +82,7 @@ func (l *Ledger) Record(ctx context.Context, deltas []ledger.Delta) error {
 // have the same deltas.
 func (l *Ledger) CommitOnce(ctx context.Context, id string, deltas []ledger.Delta) error {
 	t := l.table()
-	whole := make([]ledger.Delta, len(deltas))
-	for i, d := range deltas {
-		whole[i] = d.Whole()
-	}
-	updates := sums(nil).with(whole).updates(t, slotOf(id))
+	updates := sumsOf(deltas).updates(t, slotOf(id))
 	n := 0
 	for some := range slices.Chunk(updates, maxTransaction-1) {
 		guard := types.TransactWriteItem{Put: &types.Put{

@@ -128,20 +128,13 @@ func (s sums) book(d ledger.Delta) {
 	}
 }
 
-// with returns the sums of s and more, and leaves s as it is.
-func (s sums) with(more []ledger.Delta) sums {
-	out := make(sums, len(s))
-	for p, attrs := range s {
-		out[p] = maps.Clone(attrs)
-	}
-	out.bookAll(more)
-	return out
-}
-
-func (s sums) bookAll(deltas []ledger.Delta) {
+// sumsOf returns what deltas add to, each as if its record came for the first time.
+func sumsOf(deltas []ledger.Delta) sums {
+	s := make(sums)
 	for _, d := range deltas {
-		s.book(d)
+		s.book(d.Whole())
 	}
+	return s
 }
 
 // updates returns the writes that add s, in the shares of slot. What is too much
