@@ -115,14 +115,6 @@ func (p *pipeline) loadRules(name string, data []byte) (serve func(), err error)
 	}, nil
 }
 
-// scoreRules returns a project's rules in service, nil when it has none.
-func (p *pipeline) scoreRules(name string) score.Rules {
-	if r := p.rules.Get(name); r != nil {
-		return r
-	}
-	return nil
-}
-
 func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 	keep := local.StreamOptions{KeepFor: c.Retention, KeepBytes: int64(c.DiskLimit) / 2}
 	rawOptions := keep
@@ -145,7 +137,7 @@ func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 	p.enrich = enrich.Handler{Projects: p.registry, Enricher: &p.agents, Enriched: enriched, Telemetry: &p.metrics, Now: time.Now}
 	p.score = score.Handler{
 		Store:   p.db.Store(),
-		Rules:   p.scoreRules,
+		Rules:   score.In(&p.rules),
 		Actions: actions, Ledger: p.db.Ledger(), Telemetry: &p.metrics, Now: time.Now,
 	}
 	p.beacon = beacon.Handler{
