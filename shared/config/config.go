@@ -37,6 +37,8 @@ type Variable struct {
 	Required bool
 	// Functions are the deployed functions that take it; nil for the operator's binary's.
 	Functions []string
+	// Cloud is where they take it, "aws" or "gcp"; empty for both.
+	Cloud string
 }
 
 // Variables returns the operator's binary's, in the order declared.
@@ -52,7 +54,7 @@ func variables(t reflect.Type) []Variable {
 	for f := range t.Fields() {
 		vars = append(vars, Variable{
 			Name: f.Tag.Get("env"), Default: f.Tag.Get("default"), Help: f.Tag.Get("help"),
-			Required: f.Tag.Get("required") == "true", Functions: takers(f),
+			Required: f.Tag.Get("required") == "true", Functions: takers(f), Cloud: f.Tag.Get("cloud"),
 		})
 	}
 	return vars

@@ -9,29 +9,38 @@ import (
 )
 
 // Function is what a deployed function takes from its environment. The tag
-// "functions" names those that take a variable; the others are not given it.
+// "functions" names those that take a variable, and "cloud" where, unless on both;
+// the others are not given it.
 type Function struct {
-	Table          string        `env:"HITO_TABLE" functions:"beacon,enrich,score,profile" required:"true" help:"Name of the table of profiles, ledger and quarantine."`
+	Table          string        `env:"HITO_TABLE" functions:"beacon,enrich,score,profile" required:"true" help:"Name of the table of profiles, ledger and quarantine: a DynamoDB table, projects/P/instances/I/tables/T of Bigtable, or projects/P/databases/D of Firestore."`
 	ProjectsBucket string        `env:"HITO_PROJECTS_BUCKET" functions:"beacon,enrich,score,profile" required:"true" help:"Name of the bucket that has projects/keys.yaml, a file per project beside it, and what was last put in service under lastgood/."`
-	RawStream      string        `env:"HITO_RAW_STREAM" functions:"beacon,profile" required:"true" help:"Name or ARN of the stream that the beacon, and an erasure, writes to."`
-	EnrichedStream string        `env:"HITO_ENRICHED_STREAM" functions:"enrich" required:"true" help:"Name or ARN of the stream that enriched events go to."`
-	ActionsStream  string        `env:"HITO_ACTIONS_STREAM" functions:"score" required:"true" help:"URL of the queue that tells who entered a segment or left it."`
-	Secret         string        `env:"HITO_SECRET" functions:"profile" required:"true" help:"Name or ARN of the secret that has the projects' secret keys."`
+	RawStream      string        `env:"HITO_RAW_STREAM" functions:"beacon,profile" required:"true" help:"Stream that the beacon, and an erasure, writes to: name or ARN, or projects/P/topics/T."`
+	EnrichedStream string        `env:"HITO_ENRICHED_STREAM" functions:"enrich" required:"true" help:"Stream that enriched events go to: name or ARN, or projects/P/topics/T."`
+	ActionsStream  string        `env:"HITO_ACTIONS_STREAM" functions:"score" required:"true" help:"What is told who entered a segment or left it: URL of a queue, or projects/P/topics/T."`
+	Secret         string        `env:"HITO_SECRET" functions:"profile" required:"true" help:"Secret that has the projects' secret keys: name or ARN, or projects/P/secrets/S."`
 	Refresh        time.Duration `env:"HITO_REFRESH" default:"10s" functions:"beacon,enrich,score,profile" help:"How old the projects' files in service may be when an invocation begins; then it looks for new ones first."`
 	TrustedProxies int           `env:"HITO_TRUSTED_PROXIES" default:"0" functions:"beacon" help:"How many proxies stand before the function, each adding to X-Forwarded-For; 0 believes no header."`
 	GeoDB          []string      `env:"HITO_GEO_DB" functions:"enrich" help:"MMDB files for city and network, such as in a layer under /opt; without one, the country is known."`
 	Log            string        `env:"HITO_LOG" default:"json" enum:"text,json" functions:"beacon,enrich,score,profile" help:"Form of the log: text or json."`
+
+	AppProfile    string        `env:"HITO_APP_PROFILE" cloud:"gcp" functions:"beacon,enrich,score,profile" help:"Bigtable app profile, which must route to a single cluster; empty means the instance's default."`
+	PushAudience  string        `env:"HITO_PUSH_AUDIENCE" cloud:"gcp" functions:"enrich,score" required:"true" help:"Audience that pushed messages and schedules carry in their token."`
+	PushAccount   string        `env:"HITO_PUSH_ACCOUNT" cloud:"gcp" functions:"enrich,score" required:"true" help:"Service account, by its email, that pushed messages and schedules come from."`
+	Timeout       time.Duration `env:"HITO_TIMEOUT" cloud:"gcp" default:"60s" functions:"beacon,enrich,score,profile" help:"How long a request may take: what the service is configured to end it after, or less."`
+	Subscription  string        `env:"HITO_SUBSCRIPTION" cloud:"gcp" functions:"enrich,score" help:"projects/P/subscriptions/S to pull from, as a worker; empty means that messages are pushed."`
+	ArchiveStream string        `env:"HITO_ARCHIVE_STREAM" cloud:"gcp" functions:"enrich" help:"projects/P/topics/T that a row for every enriched event goes to, for BigQuery; empty means none."`
 }
 
-// LoadFunction reads what the named function takes ("beacon"), and no other
-// variable. Its error lists everything wrong.
-func LoadFunction(name string, lookup func(variable string) (value string, ok bool)) (Function, error) {
+// LoadFunction reads what the named function ("beacon") takes on a cloud ("aws",
+// "gcp"), and no other variable. Its error lists everything wrong.
+func LoadFunction(cloud, name string, lookup func(variable string) (value string, ok bool)) (Function, error) {
 	var f Function
 	known := false
 	err := load(&f, lookup, func(field reflect.StructField) bool {
 		takes := slices.Contains(takers(field), name)
 		known = known || takes
-		return takes
+		where := field.Tag.Get("cloud")
+		return takes && (where == "" || where == cloud)
 	})
 	if !known {
 		return Function{}, fmt.Errorf("no function is called %q", name)

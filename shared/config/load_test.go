@@ -86,36 +86,39 @@ func TestLoadFunction(t *testing.T) {
 			all[v.Name] = "value of " + v.Name
 		}
 	}
-	for _, name := range []string{"beacon", "enrich", "score", "profile"} {
-		vars := map[string]string{}
-		for _, v := range FunctionVariables() {
-			if v.Required && strings.Contains(strings.Join(v.Functions, " "), name) {
-				vars[v.Name] = "x"
-			}
-		}
-		if f, err := LoadFunction(name, environment(vars)); err != nil || f.Refresh != 10*time.Second || f.Log != "json" {
-			t.Errorf("%s with what it requires: %+v, %v", name, f, err)
-		}
-		for missing := range vars {
-			less := map[string]string{}
-			for k, v := range vars {
-				if k != missing {
-					less[k] = v
+	for _, cloud := range []string{"aws", "gcp"} {
+		for _, name := range []string{"beacon", "enrich", "score", "profile"} {
+			vars := map[string]string{}
+			for _, v := range FunctionVariables() {
+				if v.Required && (v.Cloud == "" || v.Cloud == cloud) && strings.Contains(strings.Join(v.Functions, " "), name) {
+					vars[v.Name] = "x"
 				}
 			}
-			if _, err := LoadFunction(name, environment(less)); err == nil || !strings.Contains(err.Error(), missing+" is not set: ") {
-				t.Errorf("%s without %s: %v", name, missing, err)
+			if f, err := LoadFunction(cloud, name, environment(vars)); err != nil || f.Refresh != 10*time.Second || f.Log != "json" {
+				t.Errorf("%s with what it requires: %+v, %v", name, f, err)
+			}
+			for missing := range vars {
+				less := map[string]string{}
+				for k, v := range vars {
+					if k != missing {
+						less[k] = v
+					}
+				}
+				if _, err := LoadFunction(cloud, name, environment(less)); err == nil || !strings.Contains(err.Error(), missing+" is not set: ") {
+					t.Errorf("%s without %s: %v", name, missing, err)
+				}
+			}
+			f, err := LoadFunction(cloud, name, environment(all))
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if (f.Secret != "") != (name == "profile") || (f.ActionsStream != "") != (name == "score") || (f.GeoDB != nil) != (name == "enrich") ||
+				(f.PushAccount != "") != (cloud == "gcp" && (name == "enrich" || name == "score")) {
+				t.Errorf("%s takes what is not its own: %+v", name, f)
 			}
 		}
-		f, err := LoadFunction(name, environment(all))
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if (f.Secret != "") != (name == "profile") || (f.ActionsStream != "") != (name == "score") || (f.GeoDB != nil) != (name == "enrich") {
-			t.Errorf("%s takes what is not its own: %+v", name, f)
-		}
 	}
-	if _, err := LoadFunction("relay", os.LookupEnv); err == nil {
+	if _, err := LoadFunction("aws", "relay", os.LookupEnv); err == nil {
 		t.Error("there is a function relay")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/hitolayer/hito/infra/aws/function"
 	"github.com/hitolayer/hito/infra/aws/lambda"
 	"github.com/hitolayer/hito/shared/enrichment"
+	"github.com/hitolayer/hito/shared/ledger"
 )
 
 func main() { function.Start("enrich", wire) }
@@ -18,6 +19,6 @@ func wire(b *function.Base) (lambda.Function, error) {
 			return nil, err
 		}
 	}
-	h := &enrich.Handler{Projects: b.Projects, Enricher: agents, Enriched: b.Enriched(), Ledger: lambda.Book{}, Telemetry: b.Telemetry}
+	h := &enrich.Handler{Projects: b.Projects, Enricher: agents, Enriched: b.Enriched(), Ledger: ledger.Book{}, Telemetry: b.Telemetry}
 	return b.Stream(h.Handle), nil
 }

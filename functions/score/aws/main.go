@@ -9,6 +9,7 @@ import (
 	"github.com/hitolayer/hito/infra/aws/function"
 	"github.com/hitolayer/hito/infra/aws/lambda"
 	"github.com/hitolayer/hito/infra/aws/sqs"
+	"github.com/hitolayer/hito/shared/ledger"
 	"github.com/hitolayer/hito/shared/rules"
 )
 
@@ -18,7 +19,7 @@ func wire(b *function.Base) (lambda.Function, error) {
 	set := &rules.Set{OnTrip: b.Tripped}
 	b.Projects.OnFile, b.LastGood.ReadOnly = set.Load, false
 	actions := &sqs.Publisher{Client: sqs.NewClient(b.AWS), Queue: b.ActionsStream}
-	h := &score.Handler{Store: b.Store(false), Rules: score.In(set), Actions: actions, Copies: true, Ledger: lambda.Book{}, Telemetry: b.Telemetry, Now: time.Now}
+	h := &score.Handler{Store: b.Store(false), Rules: score.In(set), Actions: actions, Copies: true, Ledger: ledger.Book{}, Telemetry: b.Telemetry, Now: time.Now}
 	sweeper := *h
 	sweeper.Ledger = b.Ledger() // outside of a Stream's batch
 	return &lambda.Scheduled{Function: b.Stream(h.Handle), Before: b.Fresh, Do: func(ctx context.Context, at time.Time) error {

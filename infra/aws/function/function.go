@@ -74,7 +74,7 @@ func Start(name string, wire func(b *Base) (lambda.Function, error)) {
 
 // open reads the environment and makes the clients. It calls nothing.
 func open(name string, lookup environment.Lookup) (*Base, error) {
-	c, err := config.LoadFunction(name, lookup)
+	c, err := config.LoadFunction(Origin, name, lookup)
 	cfg, failed := environment.Config(lookup)
 	if err = errors.Join(err, failed); err != nil {
 		return nil, err

@@ -60,7 +60,7 @@ type batch struct {
 	// last is set when what fails for a while is not to wait any longer either.
 	last bool
 
-	page        page
+	page        ledger.Page
 	loose       []ledger.Delta // of no record
 	quarantined int
 
@@ -88,7 +88,7 @@ func (b *batch) run(ctx context.Context) (done int, why error) {
 	defer cancel()
 	ctx, end := early(ctx, answerMargin)
 	defer end()
-	calls := b.page.with(work)
+	calls := b.page.With(work)
 	var took time.Duration
 	for done < len(b.items) {
 		if err := inTime(work, took); err != nil {
@@ -242,7 +242,7 @@ func (b *batch) appendID(ids []byte, at place) []byte {
 // call calls the handler with records, and enters in b.failed what became of
 // them. told says that a panic was logged; stop, that it is no use to go on.
 func (b *batch) call(ctx context.Context, from, to int) (told bool, stop error) {
-	mark := b.page.mark()
+	mark := b.page.Mark()
 	err := stream.Call(ctx, b.s.Handler, b.records[from:to])
 	if err == nil {
 		return false, nil
@@ -252,7 +252,7 @@ func (b *batch) call(ctx context.Context, from, to int) (told bool, stop error) 
 			return false, nil
 		}
 	}
-	b.page.forget(mark)
+	b.page.Forget(mark)
 	panicked, ok := errors.AsType[*stream.PanicError](err)
 	if to-from == 1 || ctx.Err() != nil || !ok && !b.final {
 		for i := from; i < to; i++ {

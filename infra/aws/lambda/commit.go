@@ -13,7 +13,7 @@ import (
 // has one outcome: of a record that is in quarantine, which books that, only the
 // acceptance is kept.
 func (b *batch) take() {
-	deltas := b.page.take()
+	deltas := b.page.Take()
 	if len(deltas) == 0 || b.s.Ledger == nil {
 		return
 	}

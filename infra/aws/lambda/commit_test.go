@@ -20,7 +20,7 @@ func TestPermanentFailures(t *testing.T) {
 	u := newStream(func(ctx context.Context, rs []stream.Record) error {
 		var f stream.Failures
 		for i, n := range names(rs) {
-			if err := (Book{}).Record(ctx, []ledger.Delta{{Project: "shop", Source: rs[i].ID, Counts: ledger.Counts{Accepted: 2, Scored: 2}}}); err != nil {
+			if err := (ledger.Book{}).Record(ctx, []ledger.Delta{{Project: "shop", Source: rs[i].ID, Counts: ledger.Counts{Accepted: 2, Scored: 2}}}); err != nil {
 				return err
 			}
 			if n == "1.0" || n == "3.1" {
@@ -66,7 +66,7 @@ func TestCommit(t *testing.T) {
 	u := newStream(func(ctx context.Context, rs []stream.Record) error {
 		var f stream.Failures
 		for i, n := range names(rs) {
-			err := (Book{}).Record(ctx, []ledger.Delta{{Source: rs[i].ID, Counts: ledger.Counts{Scored: 1}, Again: ledger.Counts{Duplicate: 1}}, {People: 1}})
+			err := (ledger.Book{}).Record(ctx, []ledger.Delta{{Source: rs[i].ID, Counts: ledger.Counts{Scored: 1}, Again: ledger.Counts{Duplicate: 1}}, {People: 1}})
 			if err != nil {
 				return err
 			}
@@ -106,7 +106,7 @@ func TestCommit(t *testing.T) {
 	if ids := u.invoke(t, kinesisEvent(t, shardID, records)); !slices.Equal(ids, []string{sequence(0)}) {
 		t.Errorf("without a ledger reported %q", ids)
 	}
-	if err := (Book{}).Record(t.Context(), nil); err == nil {
+	if err := (ledger.Book{}).Record(t.Context(), nil); err == nil {
 		t.Error("Book records outside of a handler")
 	}
 	u.Ledger = nil
@@ -140,7 +140,7 @@ func TestDeadline(t *testing.T) {
 						}
 					}
 					for i := range rs {
-						if err := (Book{}).Record(ctx, []ledger.Delta{{Source: rs[i].ID, Counts: ledger.Counts{Scored: 1}}}); err != nil {
+						if err := (ledger.Book{}).Record(ctx, []ledger.Delta{{Source: rs[i].ID, Counts: ledger.Counts{Scored: 1}}}); err != nil {
 							return err
 						}
 					}

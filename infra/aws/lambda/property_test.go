@@ -53,7 +53,7 @@ func TestReportedPosition(t *testing.T) {
 					f = append(f, stream.Failure{Index: i, Err: stream.Permanent(errors.New("unfit"))})
 				}
 			}
-			if err := (Book{}).Record(ctx, deltas); err != nil {
+			if err := (ledger.Book{}).Record(ctx, deltas); err != nil {
 				return err
 			}
 			for _, n := range names(rs) { // after it is recorded: what panics is forgotten
@@ -158,7 +158,7 @@ func TestEveryRecordIsSettledOnce(t *testing.T) {
 				if scored[n] == 1 {
 					deltas = append(deltas, ledger.Delta{People: 1})
 				}
-				if err := (Book{}).Record(ctx, deltas); err != nil {
+				if err := (ledger.Book{}).Record(ctx, deltas); err != nil {
 					return err
 				}
 			}

@@ -54,7 +54,7 @@ func TestRedrive(t *testing.T) {
 	u := newStream(func(ctx context.Context, rs []stream.Record) error {
 		for i := range rs {
 			highest = max(highest, rs[i].Attempt)
-			err := (Book{}).Record(ctx, []ledger.Delta{{Source: rs[i].ID, Counts: ledger.Counts{Accepted: 2, Scored: 2}}, {People: 1}})
+			err := (ledger.Book{}).Record(ctx, []ledger.Delta{{Source: rs[i].ID, Counts: ledger.Counts{Accepted: 2, Scored: 2}}, {People: 1}})
 			if err != nil {
 				return err
 			}
@@ -168,7 +168,7 @@ func TestRedriveThatFails(t *testing.T) {
 						continue
 					}
 					done[n] = true
-					if err := (Book{}).Record(ctx, []ledger.Delta{{Source: rs[i].ID, Counts: ledger.Counts{Scored: 2}}}); err != nil {
+					if err := (ledger.Book{}).Record(ctx, []ledger.Delta{{Source: rs[i].ID, Counts: ledger.Counts{Scored: 2}}}); err != nil {
 						return err
 					}
 				}
@@ -242,7 +242,7 @@ func TestRedriveWaits(t *testing.T) {
 		if away {
 			return errors.New("the store is away")
 		}
-		return (Book{}).Record(ctx, []ledger.Delta{{Source: rs[0].ID, Counts: ledger.Counts{Scored: 1}}})
+		return (ledger.Book{}).Record(ctx, []ledger.Delta{{Source: rs[0].ID, Counts: ledger.Counts{Scored: 1}}})
 	})
 	records := packs(t, 1)
 	u.Records = fetcher(func(string, string, string, string) ([]shard.Record, error) { return records, nil })
