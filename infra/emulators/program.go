@@ -43,6 +43,8 @@ func (p Program) command(ctx context.Context) (command, error) {
 		return p.dynamoDB(ctx)
 	case ProgramMoto:
 		return p.moto(ctx)
+	case ProgramPubSub, ProgramBigtable:
+		return p.google(ctx)
 	}
 	return command{}, fmt.Errorf("there is no emulator called %q", string(p))
 }
