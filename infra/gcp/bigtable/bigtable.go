@@ -1,0 +1,58 @@
+// Package bigtable keeps what hito knows in one table of Google's Bigtable.
+//
+// A row's key begins with four hexadecimal digits of a hash of what it is about,
+// so that neighbours in time or name do not meet on one node, and a part of
+// everybody is a range of keys. Every write depends on what is stored: the
+// client's app profile must route to a single cluster.
+package bigtable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"cloud.google.com/go/bigtable"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// fragments is the family of fragments.
+const fragments = "f"
+
+// Schema is the families of the table, and what Bigtable may remove of them.
+func Schema() map[string]bigtable.GCPolicy {
+	return map[string]bigtable.GCPolicy{fragments: bigtable.MaxVersionsPolicy(1)}
+}
+
+// attemptTime bounds one attempt of a write: a node that moves is silent for a while.
+const attemptTime = 5 * time.Second
+
+// again says whether a write may succeed in another attempt. All but what was
+// refused may have been done all the same.
+func again(err error) bool {
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Aborted, codes.ResourceExhausted, codes.Internal:
+		return true
+	}
+	return errors.Is(err, context.DeadlineExceeded)
+}
+
+// wait waits after so many failed attempts, between half and all of what doubling
+// from 20 ms to 1 s gives. It returns an error, and at once, when ctx leaves no time.
+func wait(ctx context.Context, failed int) error {
+	d := min(20*time.Millisecond<<min(failed-1, 16), time.Second)
+	d = d/2 + rand.N(d/2)
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
+		return fmt.Errorf("no time for another attempt: %w", context.DeadlineExceeded)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
