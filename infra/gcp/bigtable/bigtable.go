@@ -21,9 +21,17 @@ import (
 // fragments is the family of fragments.
 const fragments = "f"
 
+// bookedAge is how long a booked id is known: longer than a message can come
+// again, which Pub/Sub keeps for up to 31 days.
+const bookedAge = 40 * 24 * time.Hour
+
 // Schema is the families of the table, and what Bigtable may remove of them.
-func Schema() map[string]bigtable.GCPolicy {
-	return map[string]bigtable.GCPolicy{fragments: bigtable.MaxVersionsPolicy(1)}
+func Schema() map[string]bigtable.Family {
+	return map[string]bigtable.Family{
+		fragments: {GCPolicy: bigtable.MaxVersionsPolicy(1)},
+		sums:      {GCPolicy: bigtable.NoGcPolicy(), ValueType: bigtable.AggregateType{Input: bigtable.Int64Type{}, Aggregator: bigtable.SumAggregator{}}},
+		booked:    {GCPolicy: bigtable.MaxAgePolicy(bookedAge)},
+	}
 }
 
 // attemptTime bounds one attempt of a write: a node that moves is silent for a while.

@@ -43,7 +43,7 @@ func table(t testing.TB, host string, more ...grpc.DialOption) *bigtable.Table {
 		t.Fatal(err)
 	}
 	name := fmt.Sprintf("t%d", tables.Add(1))
-	if err := admin.CreateTableFromConf(ctx, &bigtable.TableConf{TableID: name, Families: Schema()}); err != nil {
+	if err := admin.CreateTableFromConf(ctx, &bigtable.TableConf{TableID: name, ColumnFamilies: Schema()}); err != nil {
 		t.Fatal(err)
 	}
 	client, err := bigtable.NewClientWithConfig(context.WithoutCancel(ctx), "project", "instance", bigtable.ClientConfig{MetricsProvider: bigtable.NoopMetricsProvider{}}, dial(more...))
