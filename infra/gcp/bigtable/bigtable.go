@@ -31,6 +31,7 @@ func Schema() map[string]bigtable.Family {
 		fragments: {GCPolicy: bigtable.MaxVersionsPolicy(1)},
 		sums:      {GCPolicy: bigtable.NoGcPolicy(), ValueType: bigtable.AggregateType{Input: bigtable.Int64Type{}, Aggregator: bigtable.SumAggregator{}}},
 		booked:    {GCPolicy: bigtable.MaxAgePolicy(bookedAge)},
+		entries:   {GCPolicy: bigtable.MaxAgePolicy(entriesAge)},
 	}
 }
 
@@ -62,5 +63,23 @@ func wait(ctx context.Context, failed int) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// apply writes until it is done: what it writes is the same each time.
+func apply(ctx context.Context, table *bigtable.Table, key string, m *bigtable.Mutation, opts ...bigtable.ApplyOption) error {
+	for failed := 1; ; failed++ {
+		attempt, cancel := context.WithTimeout(ctx, attemptTime)
+		err := table.Apply(attempt, key, m, opts...)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if !again(err) || ctx.Err() != nil {
+			return err
+		}
+		if end := wait(ctx, failed); end != nil {
+			return fmt.Errorf("after %d attempts, %w: %w", failed, end, err)
+		}
 	}
 }

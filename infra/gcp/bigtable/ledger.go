@@ -124,20 +124,7 @@ func (l *Ledger) add(ctx context.Context, key, id string, row map[string]int64) 
 	m.Set(booked, id, bigtable.Now(), nil)
 	was := bigtable.ChainFilters(bigtable.FamilyFilter(booked), bigtable.ColumnRangeFilter(booked, id, id+"\x00"))
 	cond := bigtable.NewCondMutation(was, nil, m)
-	for failed := 1; ; failed++ {
-		attempt, cancel := context.WithTimeout(ctx, attemptTime)
-		err := l.Table.Apply(attempt, key, cond)
-		cancel()
-		if err == nil {
-			return nil
-		}
-		if !again(err) || ctx.Err() != nil {
-			return err
-		}
-		if end := wait(ctx, failed); end != nil {
-			return fmt.Errorf("after %d attempts, %w: %w", failed, end, err)
-		}
-	}
+	return apply(ctx, l.Table, key, cond)
 }
 
 // Totals implements ledger.Reader.
