@@ -2,7 +2,10 @@
 // crosses projects.
 package project
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // AddressPolicy says what is kept of a visitor's IP address. It is applied
 // before anything is stored.
@@ -52,6 +55,11 @@ type Directory interface {
 // Source is a document that changes now and then: a file, an S3 or GCS object.
 type Source interface {
 	// Fetch returns the document and its tag. When the document still has the
-	// given tag (empty at first), data is nil and the tag the same.
+	// given tag (empty at first), data is nil and the tag the same. The error wraps
+	// ErrMissing when there is no document.
 	Fetch(ctx context.Context, tag string) (data []byte, newTag string, err error)
 }
+
+// ErrMissing is in the chain of errors that say that there is no such document,
+// or that it may not be read, where that cannot be told apart.
+var ErrMissing = errors.New("the document is missing, or may not be read")

@@ -13,7 +13,7 @@ import (
 func main() { function.Start("beacon", wire) }
 
 func wire(b *function.Base) (lambda.Function, error) {
-	return &lambda.HTTP{Before: b.Fresh, Log: b.Log, Handler: &beacon.Handler{
+	return &lambda.HTTP{Before: b.Projects.Fresh, Log: b.Log, Handler: &beacon.Handler{
 		Projects: b.Projects, Raw: b.Raw(), Quarantine: b.Quarantine(), Telemetry: b.Telemetry, Origin: function.Origin,
 		Now: time.Now, NewID: rand.Text, Log: b.Log, TrustedProxies: b.TrustedProxies,
 	}}, nil

@@ -12,11 +12,11 @@ import (
 func main() { function.Start("profile", wire) }
 
 func wire(b *function.Base) (lambda.Function, error) {
-	set := &rules.Set{OnTrip: b.Tripped}
+	set := &rules.Set{OnTrip: b.Projects.Tripped}
 	b.Projects.OnFile = set.Load
 	b.Projects.Keys = &secretsmanager.Secret{Client: secretsmanager.NewClient(b.AWS), ID: b.Secret}
 	b.LastGood.NoKeys = true // those kept are the write keys
-	return &lambda.HTTP{Before: b.Fresh, Log: b.Log, Handler: &profile.Handler{
+	return &lambda.HTTP{Before: b.Projects.Fresh, Log: b.Log, Handler: &profile.Handler{
 		Projects: b.Projects, Store: b.Store(true), Rules: set.Get, Raw: b.Raw(), Ledger: b.Ledger(), Quarantine: b.Quarantine(),
 		Origin: function.Origin, Telemetry: b.Telemetry, Log: b.Log,
 	}}, nil

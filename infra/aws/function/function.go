@@ -22,6 +22,7 @@ import (
 	"github.com/hitolayer/hito/infra/aws/kinesis"
 	"github.com/hitolayer/hito/infra/aws/lambda"
 	"github.com/hitolayer/hito/infra/aws/s3"
+	"github.com/hitolayer/hito/infra/projects"
 	"github.com/hitolayer/hito/shared/config"
 	"github.com/hitolayer/hito/shared/project"
 	"github.com/hitolayer/hito/shared/quarantine"
@@ -37,9 +38,8 @@ type Base struct {
 	config.Function
 	// AWS is what clients are made with.
 	AWS aws.Config
-	// Projects serves what the bucket has. Where rules are needed, OnFile is to be
-	// set, and where secret keys are, Keys.
-	Projects *project.Registry
+	// Projects serves what the bucket has.
+	Projects *projects.Projects
 	// LastGood is where Projects finds what was last in service. Only one function
 	// is to keep it up, which sets ReadOnly to false.
 	LastGood *s3.LastGood
@@ -48,7 +48,6 @@ type Base struct {
 	Log       *slog.Logger
 
 	name     string
-	outage   outage
 	dynamodb *awsdynamodb.Client
 	kinesis  *awskinesis.Client
 }
@@ -68,7 +67,7 @@ func Start(name string, wire func(b *Base) (lambda.Function, error)) {
 		if err != nil {
 			return nil, err
 		}
-		return f, b.serve(ctx)
+		return f, b.Projects.Serve(ctx)
 	})
 }
 
@@ -84,7 +83,12 @@ func open(name string, lookup environment.Lookup) (*Base, error) {
 		Function: c, AWS: cfg, Telemetry: &cloudwatch.Sink{Function: deployed}, Log: logger(c.Log),
 		name: name, dynamodb: dynamodb.NewClient(cfg), kinesis: awskinesis.NewFromConfig(cfg),
 	}
-	b.openProjects(s3.NewClient(cfg))
+	client := s3.NewClient(cfg)
+	b.Projects = projects.In(b.ProjectsBucket, func(key string) project.Source {
+		return s3.Object{Client: client, Bucket: b.ProjectsBucket, Key: key}
+	})
+	b.LastGood = &s3.LastGood{Client: client, Bucket: b.ProjectsBucket, Prefix: "lastgood/", ReadOnly: true}
+	b.Projects.LastGood, b.Projects.Interval, b.Projects.Log = b.LastGood, b.Refresh, b.Log
 	return b, nil
 }
 
@@ -148,11 +152,6 @@ func (b *Base) Quarantine() *dynamodb.Quarantine {
 func (b *Base) Stream(handler stream.Handler) lambda.Function {
 	return &lambda.Stream{
 		Handler: handler, Group: b.name, Stage: quarantine.Stage(b.name), Quarantine: b.Quarantine(), Ledger: b.Ledger(),
-		Records: &kinesis.Reader{Client: b.kinesis}, Before: b.Fresh, Telemetry: b.Telemetry, Log: b.Log,
+		Records: &kinesis.Reader{Client: b.kinesis}, Before: b.Projects.Fresh, Telemetry: b.Telemetry, Log: b.Log,
 	}
-}
-
-// Tripped tells operators that a rule was stopped.
-func (b *Base) Tripped(project string, problem project.Problem) {
-	b.Log.Error("a rule was stopped; the others go on", "project", project, "problem", problem.String())
 }

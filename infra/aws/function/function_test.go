@@ -125,7 +125,7 @@ func TestMetricsAreTheInstalls(t *testing.T) {
 
 func TestServe(t *testing.T) {
 	b, f, _ := base(t, nil)
-	if err := f.serve(t.Context()); err != nil {
+	if err := f.Projects.Serve(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if p, ok := f.Projects.ByWriteKey("w1"); !ok || p.Name != "shop" || p.Settings.IP != "drop" {
@@ -140,7 +140,7 @@ func TestServe(t *testing.T) {
 func TestKeeper(t *testing.T) {
 	b, f, _ := base(t, nil)
 	f.LastGood.ReadOnly = false
-	if err := f.serve(t.Context()); err != nil {
+	if err := f.Projects.Serve(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if b.objects["lastgood/shop.yaml"] != "settings: {ip: drop}" || b.objects["lastgood/keys.yaml"] != b.objects["projects/keys.yaml"] {
@@ -152,7 +152,7 @@ func TestKeeper(t *testing.T) {
 func TestMissingFile(t *testing.T) {
 	b, f, log := base(t, nil)
 	delete(b.objects, "projects/news.yaml")
-	if err := f.serve(t.Context()); err != nil {
+	if err := f.Projects.Serve(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if names := f.Projects.Names(); !slices.Equal(names, []string{"shop"}) || !strings.Contains(log.String(), "s3://projects/projects/news.yaml") {
@@ -183,7 +183,7 @@ func TestDoesNotServe(t *testing.T) {
 			t.Parallel()
 			b, f, _ := base(t, nil)
 			c.spoil(b)
-			if err := f.serve(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) {
+			if err := f.Projects.Serve(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("error %v, want one that says %q", err, c.says)
 			}
 		})
@@ -194,11 +194,11 @@ func TestDoesNotServe(t *testing.T) {
 // and is not held up by a bucket that does not answer.
 func TestFresh(t *testing.T) {
 	b, f, log := base(t, map[string]string{"HITO_REFRESH": "1ns"})
-	if err := f.serve(t.Context()); err != nil {
+	if err := f.Projects.Serve(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	b.put("projects/shop.yaml", "settings: {ip: truncate}")
-	f.Fresh(t.Context())
+	f.Projects.Fresh(t.Context())
 	if p, ok := f.Projects.ByName("shop"); !ok || p.Settings.IP != "truncate" {
 		t.Errorf("after a change: %+v", p)
 	}
@@ -207,7 +207,7 @@ func TestFresh(t *testing.T) {
 	b.mu.Unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	f.Fresh(ctx)
+	f.Projects.Fresh(ctx)
 	if ctx.Err() != nil {
 		t.Error("it waited for a bucket that does not answer")
 	}
@@ -215,11 +215,11 @@ func TestFresh(t *testing.T) {
 		t.Errorf("what was in service is gone, or nothing logged:\n%s", log)
 	}
 	old, g, _ := base(t, map[string]string{"HITO_REFRESH": "1h"})
-	if err := g.serve(t.Context()); err != nil {
+	if err := g.Projects.Serve(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	calls := len(old.calls)
-	g.Fresh(t.Context())
+	g.Projects.Fresh(t.Context())
 	if len(old.calls) != calls {
 		t.Errorf("what is fresh was looked for: %v", old.calls[calls:])
 	}

@@ -42,7 +42,7 @@ func (l LastGood) Load(ctx context.Context, name string) ([]byte, error) {
 		return nil, nil
 	}
 	data, _, err := l.object(name).Fetch(ctx, "")
-	if errors.Is(err, ErrMissing) {
+	if errors.Is(err, project.ErrMissing) {
 		return nil, nil
 	}
 	if err != nil {

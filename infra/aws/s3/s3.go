@@ -54,10 +54,6 @@ type Object struct {
 
 var _ project.Source = Object{}
 
-// ErrMissing is in the chain of errors that say that there is no such object,
-// or that it may not be read: S3 tells the difference only to who may list the bucket.
-var ErrMissing = errors.New("the object is missing, or may not be read")
-
 // Fetch implements project.Source. The tag is the object's ETag. Of a large object
 // only so much is read that it is told from the largest one allowed, project.MaxFile.
 func (o Object) Fetch(ctx context.Context, tag string) (data []byte, newTag string, err error) {
@@ -100,16 +96,17 @@ type brokenOff struct{ error }
 func (e *brokenOff) Unwrap() error        { return e.error }
 func (e *brokenOff) RetryableError() bool { return true }
 
-// explain names the object, and what to do about one that is not there.
+// explain names the object, and what to do about one that is not there. S3 tells
+// only who may list the bucket whether it is not there or may not be read.
 func (o Object) explain(err error) error {
 	name := "s3://" + o.Bucket + "/" + o.Key
 	switch code := code(err); {
 	case code == "NoSuchKey":
-		return fmt.Errorf("get %s: %w: upload it to the bucket: %w", name, ErrMissing, err)
+		return fmt.Errorf("get %s: %w: upload it to the bucket: %w", name, project.ErrMissing, err)
 	case code == "NoSuchBucket":
-		return fmt.Errorf("get %s: %w: there is no such bucket in this account and region: %w", name, ErrMissing, err)
+		return fmt.Errorf("get %s: %w: there is no such bucket in this account and region: %w", name, project.ErrMissing, err)
 	case code == "AccessDenied":
-		return fmt.Errorf("get %s: %w: upload it to the bucket, and allow s3:GetObject on it: %w", name, ErrMissing, err)
+		return fmt.Errorf("get %s: %w: upload it to the bucket, and allow s3:GetObject on it: %w", name, project.ErrMissing, err)
 	}
 	return fmt.Errorf("get %s: %w", name, err)
 }

@@ -177,7 +177,7 @@ func TestMissing(t *testing.T) {
 		says    string
 		missing bool
 	}{
-		"no object":  {"projects", nil, "s3://projects/shop.yaml: the object is missing, or may not be read: upload it", true},
+		"no object":  {"projects", nil, "s3://projects/shop.yaml: the document is missing, or may not be read: upload it", true},
 		"no list":    {"projects", refuse(http.StatusForbidden, "AccessDenied"), "allow s3:GetObject", true},
 		"no bucket":  {"other", nil, "no such bucket", true},
 		"bad clock":  {"projects", refuse(http.StatusForbidden, "RequestTimeTooSkewed"), "s3://projects/shop.yaml", false},
@@ -189,7 +189,7 @@ func TestMissing(t *testing.T) {
 				b.trouble(x.trouble)
 			}
 			_, tag, err := Object{Client: c, Bucket: x.bucket, Key: "shop.yaml"}.Fetch(t.Context(), "")
-			if err == nil || !strings.Contains(err.Error(), x.says) || errors.Is(err, ErrMissing) != x.missing || tag != "" {
+			if err == nil || !strings.Contains(err.Error(), x.says) || errors.Is(err, project.ErrMissing) != x.missing || tag != "" {
 				t.Errorf("tag %q, error %v; want one that says %q", tag, err, x.says)
 			}
 			if b.asked != 1 {
@@ -212,7 +212,7 @@ func TestPatience(t *testing.T) {
 	defer server.Close()
 	defer close(release)
 	o := Object{Client: client(t, server.URL), Bucket: "projects", Key: "shop.yaml", Patience: 50 * time.Millisecond}
-	if _, _, err := o.Fetch(t.Context(), ""); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrMissing) {
+	if _, _, err := o.Fetch(t.Context(), ""); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, project.ErrMissing) {
 		t.Errorf("error %v, want that the time is over", err)
 	}
 	o.Patience = time.Hour
@@ -281,7 +281,7 @@ func TestEmulator(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := Object{Client: c, Bucket: "projects", Key: "projects/shop.yaml"}
-	if _, _, err := o.Fetch(t.Context(), ""); !errors.Is(err, ErrMissing) {
+	if _, _, err := o.Fetch(t.Context(), ""); !errors.Is(err, project.ErrMissing) {
 		t.Errorf("before it is there: %v", err)
 	}
 	source(t, o, func(data string) {
