@@ -12,7 +12,7 @@ import (
 // "functions" names those that take a variable, and "cloud" where, unless on both;
 // the others are not given it.
 type Function struct {
-	Table          string        `env:"HITO_TABLE" functions:"beacon,enrich,score,profile" required:"true" help:"Name of the table of profiles, ledger and quarantine: a DynamoDB table, projects/P/instances/I/tables/T of Bigtable, or projects/P/databases/D of Firestore."`
+	Table          string        `env:"HITO_TABLE" functions:"beacon,enrich,score,profile" required:"true" help:"Name of the table of profiles, ledger and quarantine: a DynamoDB table, or projects/P/instances/I/tables/T of Bigtable."`
 	ProjectsBucket string        `env:"HITO_PROJECTS_BUCKET" functions:"beacon,enrich,score,profile" required:"true" help:"Name of the bucket that has projects/keys.yaml, a file per project beside it, and what was last put in service under lastgood/."`
 	RawStream      string        `env:"HITO_RAW_STREAM" functions:"beacon,profile" required:"true" help:"Stream that the beacon, and an erasure, writes to: name or ARN, or projects/P/topics/T."`
 	EnrichedStream string        `env:"HITO_ENRICHED_STREAM" functions:"enrich" required:"true" help:"Stream that enriched events go to: name or ARN, or projects/P/topics/T."`
@@ -26,6 +26,7 @@ type Function struct {
 	AppProfile    string        `env:"HITO_APP_PROFILE" cloud:"gcp" functions:"beacon,enrich,score,profile" help:"Bigtable app profile, which must route to a single cluster; empty means the instance's default."`
 	PushAudience  string        `env:"HITO_PUSH_AUDIENCE" cloud:"gcp" functions:"enrich,score" required:"true" help:"Audience that pushed messages and schedules carry in their token."`
 	PushAccount   string        `env:"HITO_PUSH_ACCOUNT" cloud:"gcp" functions:"enrich,score" required:"true" help:"Service account, by its email, that pushed messages and schedules come from."`
+	PushChecked   bool          `env:"HITO_PUSH_CHECKED" cloud:"gcp" default:"false" functions:"enrich,score" help:"Whether Cloud Run checks who calls before the function does: it then takes the signature off tokens, of which the function checks the rest."`
 	Timeout       time.Duration `env:"HITO_TIMEOUT" cloud:"gcp" default:"60s" functions:"beacon,enrich,score,profile" help:"How long a request may take: what the service is configured to end it after, or less."`
 	Subscription  string        `env:"HITO_SUBSCRIPTION" cloud:"gcp" functions:"enrich,score" help:"projects/P/subscriptions/S to pull from, as a worker; empty means that messages are pushed."`
 	ArchiveStream string        `env:"HITO_ARCHIVE_STREAM" cloud:"gcp" functions:"enrich" help:"projects/P/topics/T that a row for every enriched event goes to, for BigQuery; empty means none."`

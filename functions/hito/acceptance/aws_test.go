@@ -6,10 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -35,10 +31,7 @@ import (
 // that can go wrong does.
 func TestAWS(t *testing.T) {
 	x := install(t)
-	for _, c := range []struct {
-		name string
-		test func(*testing.T)
-	}{
+	inOrder(t, x.explain, []step{
 		{"PlansNoChanges", x.stack.unchanged},
 		{"AccessLog", x.accessLog},
 		{"SDKs", x.sdks},
@@ -51,50 +44,7 @@ func TestAWS(t *testing.T) {
 		{"Sweep", x.sweep},
 		{"Permissions", x.permissions},
 		{"Destroy", x.stack.destroy},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			defer x.explain(t)
-			c.test(t)
-		})
-	}
-}
-
-// local starts a hito in one process to compare with.
-func (x *installation) local(t *testing.T) e2e.Target {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), x.target.Binary, "run")
-	log := filepath.Join(t.TempDir(), "log")
-	out, err := os.Create(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	cmd.Env = append(os.Environ(), "HITO_ADDR=127.0.0.1:0", "HITO_DATA="+t.TempDir(), "HITO_PROJECTS=", "HITO_LOG=json")
-	cmd.Stderr = out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt) // it may have ended
-		_ = cmd.Wait()
 	})
-	local := x.target
-	local.Client = nil // it has no certificate
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		data, err := os.ReadFile(log)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(string(data)) {
-			var entry struct{ Msg, Console string }
-			if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "hito runs" {
-				local.URL = strings.TrimSuffix(entry.Console, "/")
-				return local
-			}
-		}
-	}
-	t.Fatal("hito does not run")
-	return local
 }
 
 // accessLog: the real log gives the profiles that it gives in one process, byte by byte.
@@ -102,31 +52,6 @@ func (x *installation) accessLog(t *testing.T) {
 	x.set(0.1, nil)
 	defer x.set(0, nil)
 	e2e.Same(t, e2e.AccessLog(t, x.target), e2e.AccessLog(t, x.local(t)))
-}
-
-// sdks: so do the SDKs, apart from times.
-func (x *installation) sdks(t *testing.T) {
-	e2e.Same(t, e2e.SDKs(t, x.target), e2e.SDKs(t, x.local(t)))
-}
-
-// load sends events for new visitors and sees to it that each counts once.
-func (x *installation) load(t *testing.T, events int) {
-	t.Helper()
-	plain := x.target
-	plain.URL = x.plain
-	t.Log(plain.Hito(t, "load", "--events", fmt.Sprint(events), "--visitors", "150", "--per-request", "10", "--connections", "4",
-		"--duration", "2m", "--drain", "3m", "--seed", fmt.Sprint(rand.Uint32()), "--verify"))
-	x.balanced(t)
-}
-
-// balanced waits until the books balance.
-func (x *installation) balanced(t *testing.T) ledger.Totals {
-	t.Helper()
-	totals, err := x.target.Settle(0)
-	if err != nil {
-		t.Error(err)
-	}
-	return totals
 }
 
 func (x *installation) batchesComeAgain(t *testing.T) {
@@ -275,64 +200,6 @@ func (x *installation) poisonRecords(t *testing.T) {
 	}
 }
 
-// badEvents: what the beacon refuses is answered and kept.
-func (x *installation) badEvents(t *testing.T) {
-	before := x.balanced(t)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, x.target.URL+"/v1/batch", strings.NewReader(
-		`{"batch":[{"type":"track","event":"no id"},{"type":"page","anonymousId":"good","messageId":"good"},{"type":"nonsense","anonymousId":"x"}]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.SetBasicAuth(x.target.WriteKey, "")
-	req.Header.Set("Hito-Receipts", "1")
-	resp, err := x.target.Client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var answer struct {
-		Receipts []struct{ Status string }
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || resp.StatusCode != http.StatusOK || len(answer.Receipts) != 3 ||
-		answer.Receipts[0].Status != "quarantined" || answer.Receipts[1].Status != "accepted" || answer.Receipts[2].Status != "quarantined" {
-		t.Errorf("%s: %+v, %v", resp.Status, answer, err)
-	}
-	totals, err := x.target.Settle(int(before.Accepted) + 3)
-	if err != nil || totals.Quarantined != before.Quarantined+2 || totals.Scored != before.Scored+1 {
-		t.Errorf("the ledger went from %+v to %+v, %v", before, totals, err)
-	}
-	var page struct {
-		Entries []struct{ Stage, Reason string }
-	}
-	if err := x.target.Get("/v1/quarantine?limit=2", &page); err != nil || len(page.Entries) != 2 || page.Entries[0].Stage != "beacon" {
-		t.Errorf("quarantine %+v, %v", page, err)
-	}
-}
-
-func (x *installation) erasure(t *testing.T) {
-	x.target.Hito(t, "send", "--type", "identify", "--user-id", "gone", "--anonymous-id", "gone-anon", "--message-id", "gone-1")
-	var p struct {
-		UserID string `json:"user_id"`
-	}
-	x.eventually(t, "the person", func() bool { return x.target.Get("/v1/profiles/user_id:gone?after=gone-1&timeout=5s", &p) == nil })
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, x.target.URL+"/v1/profiles/user_id:gone?timeout=10s", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+x.target.SecretKey)
-	resp, err := x.target.Client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted {
-		t.Errorf("erasing answers %s", resp.Status)
-	}
-	for _, selector := range []string{"user_id:gone", "anonymous_id:gone-anon"} {
-		x.eventually(t, selector+" to be forgotten", func() bool { return x.target.Get("/v1/profiles/"+selector, &p) == e2e.ErrNotFound })
-	}
-}
-
 // sweep: every part of the table, as the schedule has them swept within an hour.
 func (x *installation) sweep(t *testing.T) {
 	for minute := range score.Sweeps {
@@ -431,13 +298,4 @@ func arn(service, resource string) string {
 		return "arn:aws:s3:::" + resource
 	}
 	return service + ":" + resource
-}
-
-func (x *installation) eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(x.target.Patience); !ok(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", x.target.Patience, what)
-		}
-	}
 }

@@ -106,12 +106,3 @@ func (s *stack) destroy(t *testing.T) {
 		t.Errorf("left after destroy:\n%s", state)
 	}
 }
-
-// missing ends a test for want of something from outside: loudly, and for good where all must run.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}

@@ -6,14 +6,11 @@ import (
 	"archive/zip"
 	"context"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -29,21 +26,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/hitolayer/hito/functions/hito/e2e"
 	"github.com/hitolayer/hito/infra/emulators"
 	"github.com/hitolayer/hito/infra/emulators/awslambda"
 	"github.com/hitolayer/hito/infra/emulators/awslambda/deployed"
 	"github.com/hitolayer/hito/infra/emulators/fault"
 )
 
-// names are the functions', as in the names of what Terraform deploys.
-var names = []string{"beacon", "enrich", "score", "profile"}
-
 // scale is how much faster Lambda's clocks run: batching windows, polls and retries.
 const scale = 0.05
 
 // installation is hito on AWS as Terraform deploys it, with emulators for AWS.
 type installation struct {
+	hito
 	stack      *stack
 	deployment *deployed.Deployment
 	table      *deployed.Table
@@ -53,8 +47,6 @@ type installation struct {
 	// kinesis, dynamodb and others stand before the emulators: they know every
 	// call, and make calls fail when they are told to.
 	kinesis, dynamodb, others *fault.Proxy
-	target                    e2e.Target
-	plain                     string // the same without TLS, which hito load does not speak
 
 	kinesisURL, dynamodbURL, othersURL string
 
@@ -70,9 +62,6 @@ func install(t *testing.T) *installation {
 	root := repository(t)
 	artifacts := t.TempDir()
 	run(t, root, "go", "run", "./infra/pack", "-arch", runtime.GOARCH, "-out", artifacts)
-	binary := filepath.Join(t.TempDir(), "hito")
-	run(t, root, "go", "build", "-o", binary, "./functions/hito")
-
 	moto := emulators.Moto(t)
 	x := &installation{
 		stack:    newStack(t, root, filepath.Join(artifacts, "aws"), moto),
@@ -86,18 +75,7 @@ func install(t *testing.T) *installation {
 	x.createTable(t)
 	x.startFunctions(t)
 	x.startMappings(t)
-	handler := x.front(t)
-	front, plain := httptest.NewTLSServer(handler), httptest.NewServer(handler)
-	t.Cleanup(front.Close)
-	t.Cleanup(plain.Close)
-	x.plain = plain.URL
-	certificate := filepath.Join(t.TempDir(), "certificate.pem")
-	if err := os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw}), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	x.target = e2e.Target{
-		URL: front.URL, WriteKey: "demo", SecretKey: "demo-secret", Binary: binary, Certificate: certificate, Client: front.Client(), Patience: 3 * time.Minute,
-	}
+	x.hito = serve(t, x.front(t))
 	return x
 }
 
@@ -110,26 +88,6 @@ func (x *installation) explain(t *testing.T) {
 		lines := slices.DeleteFunc(f.Log.Lines(), func(line string) bool { return strings.Contains(line, `"_aws"`) }) // metrics
 		t.Logf("the last lines of %s (%+v):\n%s", name, f.Stats(), strings.Join(lines[max(0, len(lines)-12):], "\n"))
 	}
-}
-
-func repository(t *testing.T) string {
-	t.Helper()
-	out, err := exec.Command("go", "env", "GOMOD").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Dir(strings.TrimSpace(string(out)))
-}
-
-func run(t *testing.T, dir, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
 }
 
 // config returns an SDK configuration that signs as somebody.
@@ -204,11 +162,6 @@ func schema(k deployed.Key) []dynamodbtypes.KeySchemaElement {
 		s = append(s, dynamodbtypes.KeySchemaElement{AttributeName: &k.Range, KeyType: dynamodbtypes.KeyTypeRange})
 	}
 	return s
-}
-
-// short is a function's name as its folder is called.
-func short(name string) string {
-	return name[strings.LastIndexByte(name, '-')+1:]
 }
 
 // startFunctions unpacks what Terraform uploaded, each to run under a name of its own.
