@@ -39,15 +39,12 @@ type Row struct {
 	Enriched   string `json:"enriched,omitempty"`
 }
 
-// Topic takes messages, all of them or none.
-type Topic interface {
-	PublishMessages(ctx context.Context, messages [][]byte) error
-}
-
 // Copied is a Publisher of event records of which the rows' topic gets a copy.
 type Copied struct {
 	stream.Publisher
-	Rows Topic
+	Rows interface {
+		Publish(ctx context.Context, rows [][]byte) error
+	}
 }
 
 // Publish publishes the records and their rows. It fails when either does: then
@@ -63,7 +60,7 @@ func (c Copied) Publish(ctx context.Context, records []stream.Record) error {
 			copied <- nil
 			return
 		}
-		copied <- c.Rows.PublishMessages(ctx, rows)
+		copied <- c.Rows.Publish(ctx, rows)
 	}()
 	err = c.Publisher.Publish(ctx, records)
 	if failed := <-copied; failed != nil {

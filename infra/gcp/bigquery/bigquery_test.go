@@ -80,7 +80,7 @@ func (p publisher) Publish(_ context.Context, records []stream.Record) error { r
 
 type topic func([][]byte) error
 
-func (t topic) PublishMessages(_ context.Context, messages [][]byte) error { return t(messages) }
+func (t topic) Publish(_ context.Context, rows [][]byte) error { return t(rows) }
 
 // TestCopied: the records and their rows are published, and neither fails unseen.
 func TestCopied(t *testing.T) {
