@@ -1,17 +1,9 @@
-// Capacity does the arithmetic of docs/capacity-aws.md: from what was measured
-// and what AWS charges to shards, concurrency and dollars per million events.
-//
-//	go run ./infra/capacity
-//
-// prints the page's tables. A test compares the page with them.
 package main
 
 import (
 	"fmt"
 	"io"
-	"log"
 	"math"
-	"os"
 )
 
 // measured is what one event or request takes. What is the sum of measured parts
@@ -170,15 +162,10 @@ func compute(rate float64, onDemand bool, m measured, p prices) load {
 	return l
 }
 
-func main() {
-	if err := write(os.Stdout); err != nil {
-		log.Fatal(err)
-	}
-}
-
 var rates = []float64{1_000, 40_000, 134_000}
 
-func write(w io.Writer) error {
+// writeAWS writes the tables of docs/capacity-aws.md.
+func writeAWS(w io.Writer) error {
 	var failed error
 	printf := func(format string, args ...any) {
 		if _, err := fmt.Fprintf(w, format, args...); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,7 +93,7 @@ const (
 	aws    = "github.com/aws/"
 	gcp    = "cloud.google.com/"
 	prom   = "github.com/prometheus/client_golang"
-	cel    = "cel.dev/"
+	cel    = "cel.dev/cel-go"
 	geo    = "github.com/phuslu/iploc"
 	agents = "github.com/ua-parser/"
 
@@ -110,6 +111,9 @@ var neverOnLambda = []string{
 	sdk + "config", sdk + "feature/ec2/imds", sdk + "service/sso", sdk + "service/ssooidc", sdk + "service/sts", sdk + "service/signin",
 }
 
+// neverOnCloudRun is what no function there needs.
+var neverOnCloudRun = []string{aws, pebble, prom, emulators, local}
+
 // TestWhatMayBeLinked: the domain knows no product, a handler no platform, and
 // what a function links decides its cold start.
 func TestWhatMayBeLinked(t *testing.T) {
@@ -124,6 +128,11 @@ func TestWhatMayBeLinked(t *testing.T) {
 		"./functions/enrich/aws":  append([]string{cel, queues, secrets}, neverOnLambda...),
 		"./functions/score/aws":   append([]string{geo, agents, secrets}, neverOnLambda...),
 		"./functions/profile/aws": append([]string{geo, agents, queues}, neverOnLambda...),
+
+		"./functions/beacon/gcp/...":  append([]string{cel, geo, agents}, neverOnCloudRun...),
+		"./functions/enrich/gcp/...":  append([]string{cel}, neverOnCloudRun...),
+		"./functions/score/gcp/...":   append([]string{geo, agents}, neverOnCloudRun...),
+		"./functions/profile/gcp/...": append([]string{geo, agents}, neverOnCloudRun...),
 	} {
 		for _, p := range list(t, pattern) {
 			if slices.Contains(conformance, strings.TrimPrefix(p.ImportPath, module)) {
@@ -155,24 +164,36 @@ func TestOneCloud(t *testing.T) {
 	}
 }
 
-// TestMainsOnlyWire: what runs a function on a cloud is one short file.
+// TestMainsOnlyWire: what runs a function on a cloud is one short file; on Google
+// Cloud, whose buildpack has a program of its own, with another one for containers.
 func TestMainsOnlyWire(t *testing.T) {
 	const most = 30 // lines
-	folders, err := filepath.Glob(filepath.Join("..", "..", "functions", "*", "aws"))
-	if err != nil || len(folders) < 4 {
-		t.Fatalf("functions for AWS: %v, %v", folders, err)
-	}
-	for _, folder := range folders {
-		files, err := filepath.Glob(filepath.Join(folder, "*"))
-		if err != nil || len(files) != 1 || filepath.Base(files[0]) != "main.go" {
-			t.Errorf("%s holds %v, it should hold main.go only", folder, files)
+	for cloud, want := range map[string][]string{"aws": {"main.go"}, "gcp": {"function.go", "server/main.go"}} {
+		folders, err := filepath.Glob(filepath.Join("..", "..", "functions", "*", cloud))
+		if err != nil || len(folders) < 4 {
+			t.Fatalf("functions on %s: %v, %v", cloud, folders, err)
 		}
-		source, err := os.ReadFile(filepath.Join(folder, "main.go"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if lines := bytes.Count(source, []byte("\n")); lines > most {
-			t.Errorf("%s/main.go has %d lines, at most %d are allowed: what it does beyond wiring belongs elsewhere", folder, lines, most)
+		for _, folder := range folders {
+			var files []string
+			err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+				if err == nil && !d.IsDir() {
+					path, err = filepath.Rel(folder, path)
+					files = append(files, filepath.ToSlash(path))
+				}
+				return err
+			})
+			if err != nil || !slices.Equal(files, want) {
+				t.Errorf("%s holds %v, it should hold %v only: %v", folder, files, want, err)
+			}
+			for _, name := range files {
+				source, err := os.ReadFile(filepath.Join(folder, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if lines := bytes.Count(source, []byte("\n")); lines > most {
+					t.Errorf("%s/%s has %d lines, at most %d are allowed: what it does beyond wiring belongs elsewhere", folder, name, lines, most)
+				}
+			}
 		}
 	}
 }

@@ -10,12 +10,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"cloud.google.com/go/bigtable"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/hitolayer/hito/infra/backoff"
 )
 
 // fragments is the family of fragments.
@@ -48,23 +49,8 @@ func again(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded)
 }
 
-// wait waits after so many failed attempts, between half and all of what doubling
-// from 20 ms to 1 s gives. It returns an error, and at once, when ctx leaves no time.
-func wait(ctx context.Context, failed int) error {
-	d := min(20*time.Millisecond<<min(failed-1, 16), time.Second)
-	d = d/2 + rand.N(d/2)
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
-		return fmt.Errorf("no time for another attempt: %w", context.DeadlineExceeded)
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
+// between is the wait between the attempts of a write.
+var between = backoff.Backoff{Base: 20 * time.Millisecond, Most: time.Second}
 
 // apply writes until it is done: what it writes is the same each time.
 func apply(ctx context.Context, table *bigtable.Table, key string, m *bigtable.Mutation, opts ...bigtable.ApplyOption) error {
@@ -78,7 +64,7 @@ func apply(ctx context.Context, table *bigtable.Table, key string, m *bigtable.M
 		if !again(err) || ctx.Err() != nil {
 			return err
 		}
-		if end := wait(ctx, failed); end != nil {
+		if end := between.Wait(ctx, failed); end != nil {
 			return fmt.Errorf("after %d attempts, %w: %w", failed, end, err)
 		}
 	}

@@ -218,7 +218,7 @@ func (s *Store) save(ctx context.Context, f *profile.Fragment) (bool, error) {
 		if failed == 1 {
 			continue // what broke was most likely a connection, and others write meanwhile
 		}
-		if end := wait(ctx, failed-1); end != nil {
+		if end := between.Wait(ctx, failed-1); end != nil {
 			return false, fmt.Errorf("after %d attempts, %w: %w", failed, end, err)
 		}
 	}

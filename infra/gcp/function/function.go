@@ -1,0 +1,161 @@
+// Package function is what hito's functions on Google Cloud have in common: their
+// configuration and clients, the projects they serve, and the topics and the
+// table they share. A function's package wires its handler to these.
+package function
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+
+	cloudbigtable "cloud.google.com/go/bigtable"
+	cloudpubsub "cloud.google.com/go/pubsub/v2"
+
+	"github.com/hitolayer/hito/infra/gcp/bigquery"
+	"github.com/hitolayer/hito/infra/gcp/bigtable"
+	"github.com/hitolayer/hito/infra/gcp/cloudlogging"
+	"github.com/hitolayer/hito/infra/gcp/functions"
+	"github.com/hitolayer/hito/infra/gcp/pubsub"
+	"github.com/hitolayer/hito/infra/gcp/secretmanager"
+	"github.com/hitolayer/hito/infra/gcp/storage"
+	"github.com/hitolayer/hito/infra/projects"
+	"github.com/hitolayer/hito/shared/config"
+	"github.com/hitolayer/hito/shared/project"
+	"github.com/hitolayer/hito/shared/quarantine"
+	"github.com/hitolayer/hito/shared/stream"
+)
+
+// Origin is where events are accepted that these functions accept.
+const Origin = "gcp"
+
+// Base is what a function is made of.
+type Base struct {
+	// Function is the function's own variables.
+	config.Function
+	// Projects serves what the bucket has.
+	Projects *projects.Projects
+	// LastGood is where Projects finds what was last in service. Only one function
+	// is to keep it up, which sets ReadOnly to false.
+	LastGood *storage.LastGood
+	// Telemetry and Log write what Cloud Logging takes from a function's output.
+	Telemetry *cloudlogging.Sink
+	Log       *slog.Logger
+
+	name    string
+	project string // the cloud's, not hito's
+	table   *cloudbigtable.Table
+	pubsub  *cloudpubsub.Client
+	worker  *functions.Settler // what Push was made with
+}
+
+// open reads the environment and makes the clients, which connect later.
+func open(ctx context.Context, name string, lookup func(variable string) (value string, ok bool)) (*Base, error) {
+	c, err := config.LoadFunction(Origin, name, lookup)
+	if err != nil {
+		return nil, err
+	}
+	service, _ := lookup("K_SERVICE") // set by Cloud Run
+	b := &Base{Function: c, Telemetry: &cloudlogging.Sink{Function: service}, Log: logger(c.Log), name: name}
+	var instance, table string
+	if b.project, instance, table, err = tableName(c.Table); err != nil {
+		return nil, err
+	}
+	// The client's own metrics would be sent by a background task, whose CPU is
+	// taken away between requests, and need a right of their own.
+	tables, err := cloudbigtable.NewClientWithConfig(ctx, b.project, instance, cloudbigtable.ClientConfig{
+		AppProfile: c.AppProfile, MetricsProvider: cloudbigtable.NoopMetricsProvider{},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make Bigtable's client: %w", err)
+	}
+	b.table = tables.Open(table)
+	if b.pubsub, err = cloudpubsub.NewClient(ctx, b.project); err != nil {
+		return nil, fmt.Errorf("make Pub/Sub's client: %w", err)
+	}
+	objects, err := storage.NewClient(ctx, lookup)
+	if err != nil {
+		return nil, fmt.Errorf("make Cloud Storage's client: %w", err)
+	}
+	b.Projects = projects.In(c.ProjectsBucket, func(key string) project.Source {
+		return storage.Object{Client: objects, Bucket: c.ProjectsBucket, Key: key}
+	})
+	b.LastGood = &storage.LastGood{Client: objects, Bucket: c.ProjectsBucket, Prefix: "lastgood/", ReadOnly: true}
+	b.Projects.LastGood, b.Projects.Interval, b.Projects.Log = b.LastGood, c.Refresh, b.Log
+	return b, nil
+}
+
+var errTable = errors.New("HITO_TABLE must be projects/P/instances/I/tables/T")
+
+// tableName takes a table's name apart.
+func tableName(name string) (project, instance, table string, err error) {
+	parts := strings.Split(name, "/")
+	if len(parts) != 6 || parts[0] != "projects" || parts[2] != "instances" || parts[4] != "tables" || parts[1] == "" || parts[3] == "" || parts[5] == "" {
+		return "", "", "", fmt.Errorf("%w, not %q", errTable, name)
+	}
+	return parts[1], parts[3], parts[5], nil
+}
+
+func logger(form string) *slog.Logger {
+	if form == "text" {
+		return slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	return cloudlogging.Logger(os.Stderr, slog.LevelInfo)
+}
+
+// Raw is the raw topic.
+func (b *Base) Raw() stream.Publisher { return b.topic(b.RawStream) }
+
+// Enriched is the enriched topic, and that of rows for BigQuery when there is one.
+func (b *Base) Enriched() stream.Publisher {
+	if b.ArchiveStream == "" {
+		return b.topic(b.EnrichedStream)
+	}
+	return bigquery.Copied{Publisher: b.topic(b.EnrichedStream), Rows: &pubsub.Rows{Client: b.pubsub, Topic: b.ArchiveStream}}
+}
+
+// Actions is the topic of who entered or left a segment.
+func (b *Base) Actions() stream.Publisher { return b.topic(b.ActionsStream) }
+
+func (b *Base) topic(name string) *pubsub.Publisher {
+	return &pubsub.Publisher{Client: b.pubsub, Topic: name, Origin: Origin}
+}
+
+// Store is the table's fragments.
+func (b *Base) Store() *bigtable.Store { return &bigtable.Store{Table: b.table} }
+
+// Ledger is the table's ledger.
+func (b *Base) Ledger() *bigtable.Ledger { return &bigtable.Ledger{Table: b.table} }
+
+// Quarantine is the table's quarantine.
+func (b *Base) Quarantine() *bigtable.Quarantine { return &bigtable.Quarantine{Table: b.table} }
+
+// SecretKeys is the keys document that has the projects' secret keys.
+func (b *Base) SecretKeys() (project.Source, error) {
+	client, err := secretmanager.NewClient(context.Background(), os.LookupEnv)
+	if err != nil {
+		return nil, fmt.Errorf("make Secret Manager's client: %w", err)
+	}
+	return &secretmanager.Secret{Client: client, Name: b.Secret}, nil
+}
+
+// HTTP serves a handler to everybody.
+func (b *Base) HTTP(handler http.Handler) http.Handler {
+	return &functions.HTTP{Handler: handler, Before: b.Projects.Fresh, Timeout: b.Timeout, Project: b.project, Log: b.Log}
+}
+
+// Push puts a handler behind a push subscription and its dead letters, under the
+// function's name; scheduled, if there is one, behind a schedule.
+func (b *Base) Push(handler stream.Handler, scheduled *functions.Scheduled) http.Handler {
+	b.worker = &functions.Settler{
+		Handler: handler, Group: b.name, Stage: quarantine.Stage(b.name), Quarantine: b.Quarantine(), Ledger: b.Ledger(),
+		Telemetry: b.Telemetry, Log: b.Log,
+	}
+	return &functions.Push{
+		Settler: b.worker, Scheduled: scheduled, Before: b.Projects.Fresh, Timeout: b.Timeout, Project: b.project, Log: b.Log,
+		Token: &functions.Token{Audience: b.PushAudience, Account: b.PushAccount, Checked: b.PushChecked},
+	}
+}
