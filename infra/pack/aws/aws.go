@@ -4,17 +4,13 @@ package aws
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/hitolayer/hito/infra/pack/archive"
+	"github.com/hitolayer/hito/infra/pack/artifact"
 	"github.com/hitolayer/hito/infra/pack/sbom"
 )
 
@@ -39,21 +35,11 @@ type Build struct {
 	Functions []string
 }
 
-// Package is one packed function.
-type Package struct {
-	Function string
-	// Binary and Zip are sizes in bytes, and SHA256 the zip's in hexadecimal.
-	Binary, Zip int
-	SHA256      string
-}
-
-// ErrTooLarge is in the chain of the error when a zip has more than MaxZip.
-var ErrTooLarge = errors.New("larger than the budget")
-
 // Run writes, for each function, <function>.zip and its bill of materials
 // <function>.cdx.json, and the checksums of all of them, SHA256SUMS. The bytes
-// depend on the module's files and on Go's version only.
-func (b Build) Run(ctx context.Context) ([]Package, error) {
+// depend on the module's files and on Go's version only. artifact.ErrTooLarge is
+// in the chain of the error when a zip has more than MaxZip.
+func (b Build) Run(ctx context.Context) ([]artifact.Package, error) {
 	functions := b.Functions
 	if len(functions) == 0 {
 		var err error
@@ -61,76 +47,28 @@ func (b Build) Run(ctx context.Context) ([]Package, error) {
 			return nil, err
 		}
 	}
-	if err := os.MkdirAll(b.Out, 0o755); err != nil {
-		return nil, fmt.Errorf("make the folder of packages: %w", err)
-	}
-	var packages []Package
-	var sums strings.Builder
-	var problems []error
-	for _, name := range slices.Sorted(slices.Values(functions)) {
-		p, lines, err := b.pack(ctx, name)
-		if err != nil {
-			return packages, fmt.Errorf("pack %s: %w", name, err)
-		}
-		if p.Zip > MaxZip {
-			problems = append(problems, fmt.Errorf("%s.zip has %d bytes, and may have %d: %w", name, p.Zip, MaxZip, ErrTooLarge))
-		}
-		packages = append(packages, p)
-		sums.WriteString(lines)
-	}
-	if err := os.WriteFile(filepath.Join(b.Out, "SHA256SUMS"), []byte(sums.String()), 0o644); err != nil {
-		problems = append(problems, err)
-	}
-	return packages, errors.Join(problems...)
+	return artifact.Write(b.Out, functions, MaxZip, func(name string) (artifact.Artifact, error) { return b.pack(ctx, name) })
 }
 
 // Functions returns the names of the functions that a module has for AWS, sorted.
-func Functions(root string) ([]string, error) {
-	mains, err := filepath.Glob(filepath.Join(root, "functions", "*", "aws", "main.go"))
-	if err != nil || len(mains) == 0 {
-		return nil, fmt.Errorf("no functions/*/aws/main.go in %s", root)
-	}
-	for i, path := range mains {
-		mains[i] = filepath.Base(filepath.Dir(filepath.Dir(path)))
-	}
-	slices.Sort(mains)
-	return mains, nil
-}
+func Functions(root string) ([]string, error) { return artifact.Functions(root, "aws/main.go") }
 
-// pack writes one function's files, and returns their lines of SHA256SUMS.
-func (b Build) pack(ctx context.Context, name string) (Package, string, error) {
+func (b Build) pack(ctx context.Context, name string) (artifact.Artifact, error) {
 	binary, err := b.compile(ctx, name)
 	if err != nil {
-		return Package{}, "", err
+		return artifact.Artifact{}, err
 	}
 	bill, err := sbom.Of(binary, "hito-"+name, ownLicence, b.licences(ctx, name))
 	if err != nil {
-		return Package{}, "", err
+		return artifact.Artifact{}, err
 	}
 	var zip bytes.Buffer
-	if err := archive.Write(&zip, []archive.File{{Name: bootstrap, Mode: 0o755, Data: binary}}); err != nil {
-		return Package{}, "", err
-	}
-	var lines strings.Builder
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{{name + ".cdx.json", bill}, {name + ".zip", zip.Bytes()}} {
-		if err := os.WriteFile(filepath.Join(b.Out, f.name), f.data, 0o644); err != nil {
-			return Package{}, "", err
-		}
-		fmt.Fprintf(&lines, "%s  %s\n", sum(f.data), f.name)
-	}
-	return Package{Function: name, Binary: len(binary), Zip: zip.Len(), SHA256: sum(zip.Bytes())}, lines.String(), nil
+	err = archive.Write(&zip, []archive.File{{Name: bootstrap, Mode: 0o755, Data: binary}})
+	return artifact.Artifact{Zip: zip.Bytes(), Bill: bill, Binary: len(binary)}, err
 }
 
 // mainOf is where a function's main is.
 func mainOf(function string) string { return "./functions/" + function + "/aws" }
-
-func sum(data []byte) string {
-	s := sha256.Sum256(data)
-	return hex.EncodeToString(s[:])
-}
 
 // compile returns a function's binary. The flags leave out what differs from
 // one checkout to the next: folders, version control, the build's id.

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hitolayer/hito/infra/pack/artifact"
 )
 
 const root = "../../.."
@@ -87,7 +89,7 @@ func TestReproducible(t *testing.T) {
 }
 
 // whole checks one function's files.
-func whole(t *testing.T, p Package, files map[string][]byte) {
+func whole(t *testing.T, p artifact.Package, files map[string][]byte) {
 	data := files["beacon.zip"]
 	sum := sha256.Sum256(data)
 	if p.Zip != len(data) || p.SHA256 != hex.EncodeToString(sum[:]) || !strings.Contains(string(files["SHA256SUMS"]), p.SHA256+"  beacon.zip\n") {

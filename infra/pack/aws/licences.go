@@ -11,10 +11,6 @@ import (
 	"github.com/hitolayer/hito/infra/pack/sbom"
 )
 
-// ErrLicence is in the chain of the error when a linked module's licence does
-// not allow it to be shipped.
-var ErrLicence = errors.New("the licence does not allow it")
-
 // licences reads the licences of a function's modules where Go keeps their
 // source, for which it is asked once.
 func (b Build) licences(ctx context.Context, function string) sbom.Licences {
@@ -30,11 +26,7 @@ func (b Build) licences(ctx context.Context, function string) sbom.Licences {
 		if dir == "" {
 			return nil, errors.New("its source is not here: run go mod download")
 		}
-		ids, err := licence.Read(dir)
-		if err == nil && !licence.Allowed(ids) {
-			err = fmt.Errorf("%w: %s", ErrLicence, strings.Join(ids, ", "))
-		}
-		return ids, err
+		return licence.Shippable(dir)
 	}
 }
 

@@ -20,6 +20,20 @@ func Allowed(ids []string) bool {
 	return len(ids) > 0 && !slices.ContainsFunc(ids, func(id string) bool { return !slices.Contains(allowed, id) })
 }
 
+// ErrNotAllowed is in the chain of the error when a licence does not allow what
+// has it to be shipped.
+var ErrNotAllowed = errors.New("the licence does not allow it")
+
+// Shippable returns the SPDX identifiers of the licences in a module's folder,
+// and an error unless they allow the module to be shipped.
+func Shippable(dir string) ([]string, error) {
+	ids, err := Read(dir)
+	if err == nil && !Allowed(ids) {
+		err = fmt.Errorf("%w: %s", ErrNotAllowed, strings.Join(ids, ", "))
+	}
+	return ids, err
+}
+
 // Read returns the SPDX identifiers of the licences in a module's folder, sorted.
 func Read(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)

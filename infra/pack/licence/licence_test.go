@@ -1,6 +1,7 @@
 package licence
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -51,10 +52,16 @@ func TestRead(t *testing.T) {
 	if err != nil || strings.Join(ids, " ") != "BSD-3-Clause MIT" || !Allowed(ids) {
 		t.Errorf("got %v, %v", ids, err)
 	}
+	if ids, err = Shippable(dir); err != nil || len(ids) != 2 {
+		t.Errorf("shipping %v: %v", ids, err)
+	}
 	write("LICENSE-GPL", gpl) // neither: another's name
 	write("LICENCE", gpl)
 	if ids, err = Read(dir); err != nil || Allowed(ids) {
 		t.Errorf("with the GPL beside: %v, %v, allowed", ids, err)
+	}
+	if ids, err = Shippable(dir); !errors.Is(err, ErrNotAllowed) {
+		t.Errorf("shipping %v: %v", ids, err)
 	}
 	write("LICENCE", "ask me")
 	if ids, err = Read(dir); err == nil {
