@@ -13,20 +13,21 @@ import (
 
 // licences reads the licences of a function's modules where Go keeps their
 // source, for which it is asked once.
-func (b Build) licences(ctx context.Context, function string) sbom.Licences {
+func (b Build) licences(ctx context.Context, function string) sbom.Modules {
 	var dirs map[string]string
-	return func(path, version string) ([]string, error) {
+	return func(path, version string) (sbom.Module, error) {
 		if dirs == nil {
 			var err error
 			if dirs, err = b.dirs(ctx, function); err != nil {
-				return nil, err
+				return sbom.Module{}, err
 			}
 		}
 		dir := dirs[path+"@"+version]
 		if dir == "" {
-			return nil, errors.New("its source is not here: run go mod download")
+			return sbom.Module{}, errors.New("its source is not here: run go mod download")
 		}
-		return licence.Shippable(dir)
+		ids, err := licence.Shippable(dir)
+		return sbom.Module{Licences: ids}, err
 	}
 }
 

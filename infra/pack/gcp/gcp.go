@@ -76,12 +76,13 @@ func (b Build) pack(ctx context.Context, name string) (artifact.Artifact, error)
 	if err != nil {
 		return artifact.Artifact{}, err
 	}
-	bill, err := sbom.Of(binary, "hito-"+name, ownLicence, func(path, version string) ([]string, error) {
+	bill, err := sbom.Of(binary, "hito-"+name, ownLicence, func(path, version string) (sbom.Module, error) {
 		m, ok := s.modules[path]
 		if !ok || m.Version != version {
-			return nil, errors.New("it is not in the zip")
+			return sbom.Module{}, errors.New("it is not in the zip")
 		}
-		return licence.Shippable(m.Dir)
+		ids, err := licence.Shippable(m.Dir)
+		return sbom.Module{Licences: ids, Sum: m.Sum}, err
 	})
 	return artifact.Artifact{Zip: zip.Bytes(), Bill: bill, Binary: len(binary)}, err
 }
@@ -103,17 +104,22 @@ func compiled(ctx context.Context, zip []byte) ([]byte, error) {
 	return os.ReadFile(to)
 }
 
-// run runs go in a folder so that its result does not depend on the user's
-// settings, and returns what it prints.
+// environment is this process's, so that what go builds does not depend on the
+// user's settings.
+func environment(more ...string) []string {
+	return append(append(os.Environ(), "GOOS=linux", "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off", "GOEXPERIMENT=", "GOFIPS140=off"), more...)
+}
+
+// run runs go in a folder, and returns what it prints.
 func run(ctx context.Context, dir string, env []string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(append(os.Environ(), "GOOS=linux", "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off", "GOEXPERIMENT=", "GOFIPS140=off"), env...)
+	cmd.Env = environment(env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("go %s: %w\n%s%s", args[0], err, out, stderr.Bytes())
+		return nil, fmt.Errorf("go %s: %w\n%s", args[0], err, stderr.Bytes())
 	}
 	return out, nil
 }

@@ -55,10 +55,13 @@ type source struct {
 
 // module is what go list says of a module.
 type module struct {
-	Path, Version, Dir, GoVersion string
-	Main                          bool
-	packages                      []string
+	Path, Version, Sum, Dir, GoVersion string
+	Main                               bool
+	packages                           []string
 }
+
+// fields are those of pkg.
+const fields = "ImportPath,Dir,Standard,Module,GoFiles,CgoFiles,CFiles,CXXFiles,MFiles,HFiles,FFiles,SFiles,SwigFiles,SwigCXXFiles,SysoFiles,EmbedFiles"
 
 // pkg is what go list says of a package.
 type pkg struct {
@@ -107,11 +110,6 @@ func (b Build) source(ctx context.Context, name string) (source, error) {
 		return source{}, fmt.Errorf("%s has no function %s", b.Root, name)
 	}
 	delete(z.modules, own.Path)
-	for file := range from {
-		if !strings.Contains(file, "/") && strings.HasSuffix(file, ".go") {
-			return source{}, fmt.Errorf("%s is at the module's root, where the buildpack's package is", file)
-		}
-	}
 	mod, err := b.mod(ctx, z.modules)
 	if err != nil {
 		return source{}, err
@@ -145,7 +143,7 @@ func (b Build) source(ctx context.Context, name string) (source, error) {
 func (b Build) list(ctx context.Context, name string) ([]pkg, error) {
 	var pkgs []pkg
 	for _, env := range contexts {
-		out, err := run(ctx, b.Root, append(env, "GOFLAGS=-mod=readonly"), "list", "-deps", "-json", "./functions/"+name+"/gcp", registry, server)
+		out, err := run(ctx, b.Root, append(env, "GOFLAGS=-mod=readonly"), "list", "-deps", "-json="+fields, "./functions/"+name+"/gcp", registry, server)
 		if err != nil {
 			return nil, err
 		}

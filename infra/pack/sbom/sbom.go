@@ -17,8 +17,17 @@ import (
 	"strings"
 )
 
-// Licences returns the SPDX identifiers of a module's licences.
-type Licences func(path, version string) ([]string, error)
+// Module is what a binary does not say of a module.
+type Module struct {
+	// Licences are the SPDX identifiers of its licences.
+	Licences []string
+	// Sum is its line's hash in go.sum, for a binary made of vendored modules, which
+	// does not have it.
+	Sum string
+}
+
+// Modules returns what is known of a module.
+type Modules func(path, version string) (Module, error)
 
 type bom struct {
 	Schema       string       `json:"$schema"`
@@ -70,16 +79,16 @@ const standard = "BSD-3-Clause"
 
 // Of returns the bill of materials of a binary. name is what the binary is called
 // in it, ownLicence the SPDX identifier of its own code's licence.
-func Of(binary []byte, name, ownLicence string, licences Licences) ([]byte, error) {
+func Of(binary []byte, name, ownLicence string, modules Modules) ([]byte, error) {
 	info, err := buildinfo.Read(bytes.NewReader(binary))
 	if err != nil {
 		return nil, fmt.Errorf("read what %s is made of: %w", name, err)
 	}
 	sum := sha256.Sum256(binary)
-	return of(info, hex.EncodeToString(sum[:]), name, ownLicence, licences)
+	return of(info, hex.EncodeToString(sum[:]), name, ownLicence, modules)
 }
 
-func of(info *debug.BuildInfo, digest, name, ownLicence string, licences Licences) ([]byte, error) {
+func of(info *debug.BuildInfo, digest, name, ownLicence string, modules Modules) ([]byte, error) {
 	b := bom{
 		Schema: "http://cyclonedx.org/schema/bom-1.6.schema.json", Format: "CycloneDX", Spec: "1.6", Version: 1,
 		Metadata: metadata{component{
@@ -94,11 +103,11 @@ func of(info *debug.BuildInfo, digest, name, ownLicence string, licences Licence
 		if dep.Replace != nil {
 			dep = dep.Replace
 		}
-		ids, err := licences(dep.Path, dep.Version)
+		m, err := modules(dep.Path, dep.Version)
 		if err != nil {
 			return nil, fmt.Errorf("%s %s, which %s links: %w", dep.Path, dep.Version, name, err)
 		}
-		b.Components = append(b.Components, goComponent(dep.Path, dep.Version, dep.Sum, ids))
+		b.Components = append(b.Components, goComponent(dep.Path, dep.Version, cmp.Or(dep.Sum, m.Sum), m.Licences))
 	}
 	slices.SortFunc(b.Components, func(x, y component) int { return cmp.Compare(x.Ref, y.Ref) })
 	all := dependency{Ref: name}

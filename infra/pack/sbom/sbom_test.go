@@ -54,9 +54,10 @@ func TestModules(t *testing.T) {
 	info := &debug.BuildInfo{GoVersion: "go1.26.8", Path: "example.com/main", Deps: []*debug.Module{
 		{Path: "example.com/z", Version: "v1.0.0", Sum: "h1:z"},
 		{Path: "example.com/old", Version: "v0.1.0", Sum: "h1:old", Replace: &debug.Module{Path: "example.com/new", Version: "v2.0.0+incompatible", Sum: "h1:new"}},
+		{Path: "example.com/vendored", Version: "v1.1.0"},
 	}, Settings: []debug.BuildSetting{{Key: "GOARCH", Value: "arm64"}}}
-	data, err := of(info, "ab", "hito-test", "Apache-2.0", func(path, version string) ([]string, error) {
-		return []string{"Apache-2.0", "MIT"}, nil
+	data, err := of(info, "ab", "hito-test", "Apache-2.0", func(path, version string) (Module, error) {
+		return Module{Licences: []string{"Apache-2.0", "MIT"}, Sum: map[string]string{"example.com/vendored": "h1:v", "example.com/z": "h1:other"}[path]}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -65,11 +66,11 @@ func TestModules(t *testing.T) {
 	var refs []string
 	for _, c := range b.Components {
 		refs = append(refs, c.Ref)
-		if c.Name != "std" && (c.Licences[0].Expression != "Apache-2.0 AND MIT" || c.Properties[0].Value != map[string]string{"example.com/z": "h1:z", "example.com/new": "h1:new"}[c.Name]) {
+		if c.Name != "std" && (c.Licences[0].Expression != "Apache-2.0 AND MIT" || c.Properties[0].Value != map[string]string{"example.com/z": "h1:z", "example.com/new": "h1:new", "example.com/vendored": "h1:v"}[c.Name]) {
 			t.Errorf("component %+v", c)
 		}
 	}
-	want := []string{"pkg:golang/example.com/new@v2.0.0%2Bincompatible", "pkg:golang/example.com/z@v1.0.0", "pkg:golang/std@1.26.8"}
+	want := []string{"pkg:golang/example.com/new@v2.0.0%2Bincompatible", "pkg:golang/example.com/vendored@v1.1.0", "pkg:golang/example.com/z@v1.0.0", "pkg:golang/std@1.26.8"}
 	if !slices.Equal(refs, want) || len(b.Dependencies) != 1 || !slices.Equal(b.Dependencies[0].On, want) {
 		t.Errorf("components %v, dependencies %+v; want %v", refs, b.Dependencies, want)
 	}
@@ -77,7 +78,7 @@ func TestModules(t *testing.T) {
 		t.Errorf("built by %+v", p)
 	}
 	unknown := errors.New("no licence")
-	if _, err := of(info, "ab", "x", "MIT", func(string, string) ([]string, error) { return nil, unknown }); !errors.Is(err, unknown) {
+	if _, err := of(info, "ab", "x", "MIT", func(string, string) (Module, error) { return Module{}, unknown }); !errors.Is(err, unknown) {
 		t.Errorf("a module without licence: %v", err)
 	}
 }
