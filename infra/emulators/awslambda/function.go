@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/hitolayer/hito/infra/emulators/child"
 )
 
 // A Function is one Lambda function: up to Concurrency sandboxes that run its
@@ -38,7 +40,7 @@ type Function struct {
 	// Line is given each line the function writes, in addition to Log.
 	Line func(line string)
 	// Log has the lines the function wrote.
-	Log Log
+	Log child.Log
 
 	mu       sync.Mutex // guards what follows
 	idle     []*sandbox
@@ -94,7 +96,7 @@ func (f *Function) concurrency() int {
 }
 
 func (f *Function) line(line string) {
-	f.Log.add(line)
+	f.Log.Add(line)
 	if f.Line != nil {
 		f.Line(line)
 	}

@@ -272,23 +272,6 @@ func TestLog(t *testing.T) {
 	eventually(t, func() error {
 		return equal("the log", strings.Join(f.Log.Lines(), "|"), "on standard output|on standard error")
 	})
-
-	var l Log
-	w := lineWriter{line: l.add}
-	for _, part := range []string{"a", "b\nc\n", "\nd"} {
-		_, _ = w.Write([]byte(part))
-	}
-	w.flush()
-	if got := strings.Join(l.Lines(), "|"); got != "ab|c||d" {
-		t.Errorf("lines are %s", got)
-	}
-	long := strings.Repeat("x", 1<<20)
-	for range 40 {
-		l.add(long)
-	}
-	if n := len(l.Lines()); n > 32 || n < 16 {
-		t.Errorf("%d lines of 1 MiB are kept", n)
-	}
 }
 
 // TestForeignArchitecture runs a bootstrap built for the other architecture.

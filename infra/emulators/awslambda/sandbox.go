@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/hitolayer/hito/infra/emulators/child"
 )
 
 // errNotTaken says that a sandbox died before it took the event: another one
@@ -29,7 +31,7 @@ type sandbox struct {
 	function *Function
 	cmd      *exec.Cmd
 	server   *http.Server
-	output   lineWriter
+	output   child.Lines
 	initTime time.Duration // from exec to the first GET next
 
 	next   chan *invocation // to the pending GET next
@@ -68,7 +70,7 @@ func (f *Function) startSandbox(ctx context.Context) (*sandbox, error) {
 	}
 	s := &sandbox{
 		function: f, next: make(chan *invocation), asked: make(chan struct{}, 1), exited: make(chan struct{}),
-		output: lineWriter{line: f.line},
+		output: child.Lines{Line: f.line},
 	}
 	s.server = &http.Server{Handler: s.runtimeAPI()}
 	go func() { _ = s.server.Serve(listener) }() // ends with Close, and needs no other end
@@ -81,7 +83,7 @@ func (f *Function) startSandbox(ctx context.Context) (*sandbox, error) {
 		s.cmd.Env = f.environment(listener.Addr().String(), start.UTC().Format("2006/01/02")+"/[$LATEST]"+strings.ReplaceAll(id, "-", ""), s.cmd.Dir)
 		s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
 		s.cmd.WaitDelay = time.Second // a child of its own may hold the pipe
-		err = startProcess(s.cmd)
+		err = child.Start(s.cmd)
 		// A file written a moment ago is busy while a process forked meanwhile has not called exec.
 		if !errors.Is(err, syscall.ETXTBSY) || !wait(ctx, time.Millisecond) {
 			break
@@ -93,7 +95,7 @@ func (f *Function) startSandbox(ctx context.Context) (*sandbox, error) {
 	}
 	go func() {
 		_ = s.cmd.Wait() // ProcessState tells
-		s.output.flush()
+		s.output.Flush()
 		close(s.exited)
 	}()
 	timer := time.NewTimer(f.initTimeout())
@@ -304,7 +306,7 @@ func (s *sandbox) kill() {
 	select {
 	case <-s.exited:
 	default:
-		killProcess(s.cmd.Process)
+		child.Kill(s.cmd.Process)
 	}
 }
 

@@ -1,4 +1,6 @@
-package awslambda
+// Package child runs the processes of a function that stands in for a deployed
+// one: they do not outlive this process, and what they write is kept in lines.
+package child
 
 import (
 	"bytes"
@@ -10,8 +12,8 @@ import (
 // maxLogBytes bounds what a Log keeps: the oldest lines go.
 const maxLogBytes = 32 << 20
 
-// A Log keeps the lines that a function's sandboxes wrote to standard output
-// and standard error, which Lambda sends to CloudWatch Logs.
+// A Log keeps the lines that a function's processes wrote to standard output
+// and standard error, which a cloud sends to its logs.
 type Log struct {
 	mu    sync.Mutex
 	lines []string
@@ -38,7 +40,8 @@ func (l *Log) String() string {
 	return strings.Join(lines[max(0, len(lines)-200):], "\n")
 }
 
-func (l *Log) add(line string) {
+// Add adds a line.
+func (l *Log) Add(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines = append(l.lines, line)
@@ -53,15 +56,15 @@ func (l *Log) add(line string) {
 	l.lines = slices.Clone(l.lines[drop:])
 }
 
-// lineWriter cuts what one sandbox writes into lines, so that the lines of
-// several do not mix.
-type lineWriter struct {
-	line func(string)
+// Lines cuts what one process writes into lines, so that the lines of several do
+// not mix.
+type Lines struct {
+	Line func(string) // is given each
 	rest []byte
 }
 
 // Write never fails.
-func (w *lineWriter) Write(p []byte) (int, error) {
+func (w *Lines) Write(p []byte) (int, error) {
 	n := len(p)
 	for {
 		before, after, ok := bytes.Cut(p, []byte{'\n'})
@@ -69,15 +72,15 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 			w.rest = append(w.rest, p...)
 			return n, nil
 		}
-		w.line(string(w.rest) + string(before))
+		w.Line(string(w.rest) + string(before))
 		w.rest, p = w.rest[:0], after
 	}
 }
 
-// flush adds what came after the last newline.
-func (w *lineWriter) flush() {
+// Flush gives what came after the last newline.
+func (w *Lines) Flush() {
 	if len(w.rest) > 0 {
-		w.line(string(w.rest))
+		w.Line(string(w.rest))
 		w.rest = nil
 	}
 }

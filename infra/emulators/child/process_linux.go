@@ -1,4 +1,4 @@
-package awslambda
+package child
 
 import (
 	"os"
@@ -21,17 +21,17 @@ var starter = sync.OnceValue(func() chan<- func() {
 	return work
 })
 
-// startProcess starts cmd in a process group of its own, which does not
+// Start starts cmd in a process group of its own, which does not
 // outlive this process.
-func startProcess(cmd *exec.Cmd) error {
+func Start(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error, 1)
 	starter() <- func() { started <- cmd.Start() }
 	return <-started
 }
 
-// killProcess kills p, and what it started, with SIGKILL.
-func killProcess(p *os.Process) {
+// Kill kills p, and what it started, with SIGKILL.
+func Kill(p *os.Process) {
 	// The group first: when its leader is reaped the number may be another's.
 	_ = syscall.Kill(-p.Pid, syscall.SIGKILL)
 	_ = p.Kill()
