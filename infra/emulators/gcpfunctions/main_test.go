@@ -18,7 +18,7 @@ var built struct {
 	err       error
 }
 
-// TestMain removes what binary built.
+// TestMain removes what server built.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if built.dir != "" {
@@ -27,8 +27,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// binary builds testdata/function once and returns its path.
-func binary(t *testing.T) string {
+// server builds testdata/function once and returns its path.
+func server(t *testing.T) string {
 	t.Helper()
 	built.Do(func() {
 		if built.dir, built.err = os.MkdirTemp("", "gcpfunctions"); built.err != nil {
@@ -48,7 +48,7 @@ func binary(t *testing.T) string {
 // newFunction returns a function that ends with the test.
 func newFunction(t *testing.T, change func(*Function)) *Function {
 	t.Helper()
-	f := &Function{Name: "shop-test", Target: "test", Binary: binary(t)}
+	f := &Function{Name: "shop-test", Target: "test", Binary: server(t)}
 	if change != nil {
 		change(f)
 	}
