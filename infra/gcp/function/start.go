@@ -21,14 +21,12 @@ import (
 // Google's framework finds it too.
 const target = "FUNCTION_TARGET"
 
-// served is what Register has made.
-var served *Base
-
 // Register makes the function of that name, when it is the one that this process
 // serves: wire makes it, and what it set in Base.Projects is in service before the
-// first request. It is called from init, which is where Google's framework looks
-// for functions. One that cannot be made, or that cannot reach the bucket, ends
-// the process with 1: it must not take requests, and Cloud Run tries again.
+// first request. Where HITO_SUBSCRIPTION says so, the function is a worker, which
+// pulls. Register is called from init, which is where Google's framework looks for
+// functions. One that cannot be made, or that cannot reach the bucket, ends the
+// process with 1: it must not take requests, and Cloud Run tries again.
 //
 // The framework's other kind of function, of CloudEvents, loses requests when it
 // has several at a time, so that all are HTTP functions.
@@ -37,12 +35,19 @@ func Register(name string, wire func(b *Base) (http.Handler, error)) {
 		return
 	}
 	b, handler, err := start(context.Background(), name, os.LookupEnv, wire)
+	end(name, err)
+	framework.HTTP(name, handler.ServeHTTP)
+	if b.Subscription != "" {
+		go b.work()
+	}
+}
+
+// end ends the process for an error.
+func end(name string, err error) {
 	if err != nil {
-		slog.Error("the function cannot start", "function", name, "error", err)
+		slog.Error("the function ends", "function", name, "error", err)
 		os.Exit(1)
 	}
-	served = b
-	framework.HTTP(name, handler.ServeHTTP)
 }
 
 func start(ctx context.Context, name string, lookup func(variable string) (value string, ok bool), wire func(b *Base) (http.Handler, error)) (*Base, http.Handler, error) {
@@ -58,40 +63,15 @@ func start(ctx context.Context, name string, lookup func(variable string) (value
 	return b, handler, b.Projects.Serve(ctx)
 }
 
-// Main runs the registered function in a container: a server on PORT, as the
-// buildpack's own program is, or a worker that pulls where HITO_SUBSCRIPTION says
-// so. It does not return. SIGTERM ends a worker, once what it has is settled.
-func Main() {
-	if err := run(); err != nil {
-		slog.Error("the function ends", "error", err)
-		os.Exit(1)
-	}
+// work pulls until SIGTERM, and ends the process once what it has is settled.
+func (b *Base) work() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	end(b.name, b.pull(ctx))
 	os.Exit(0)
 }
 
-var (
-	errNoTarget = errors.New(target + " is not the name of the function to serve")
-	errNoWorker = errors.New("HITO_SUBSCRIPTION is for functions behind a topic")
-)
-
-func run() error {
-	if served == nil {
-		return errNoTarget
-	}
-	if served.Subscription != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-		defer stop()
-		return served.pull(ctx)
-	}
-	port, host := os.Getenv("PORT"), ""
-	if port == "" {
-		port = "8080"
-	}
-	if os.Getenv("LOCAL_ONLY") == "true" { // as the buildpack's program has it
-		host = "127.0.0.1"
-	}
-	return funcframework.StartHostPort(host, port)
-}
+var errNoWorker = errors.New("HITO_SUBSCRIPTION is for functions behind a topic")
 
 // pull takes messages from the subscription until ctx ends.
 func (b *Base) pull(ctx context.Context) error {
@@ -106,4 +86,18 @@ func (b *Base) pull(ctx context.Context) error {
 		return fmt.Errorf("pull from %s: %w", b.Subscription, err)
 	}
 	return nil
+}
+
+// Main serves the registered function on PORT, 8080 when it is not set, as the
+// program does that Google's buildpack makes: on loopback only where LOCAL_ONLY is
+// true. It is for containers that are built without the buildpack.
+func Main() {
+	port, host := os.Getenv("PORT"), ""
+	if port == "" {
+		port = "8080"
+	}
+	if os.Getenv("LOCAL_ONLY") == "true" {
+		host = "127.0.0.1"
+	}
+	end(os.Getenv(target), funcframework.StartHostPort(host, port))
 }
