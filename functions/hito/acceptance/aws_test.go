@@ -20,7 +20,6 @@ import (
 	store "github.com/hitolayer/hito/infra/aws/dynamodb"
 	"github.com/hitolayer/hito/infra/emulators/fault"
 	"github.com/hitolayer/hito/infra/emulators/iam"
-	"github.com/hitolayer/hito/shared/event"
 	"github.com/hitolayer/hito/shared/ledger"
 	"github.com/hitolayer/hito/shared/quarantine"
 	"github.com/hitolayer/hito/shared/stream"
@@ -145,22 +144,12 @@ func (x *installation) poisonRecords(t *testing.T) {
 		return data
 	}
 	now := time.Now().UnixMilli()
-	page := func(project, key string) stream.Record {
-		t.Helper()
-		data, err := event.Encode(&event.Record{Project: project, Key: "a:" + key, ReceivedAt: now, Receipt: rand.Uint32(), Events: []*event.Event{{
-			MessageId: "poison-" + key, Type: event.Type_TYPE_PAGE, AnonymousId: key, Timestamp: now, Context: []byte("{}"),
-		}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return stream.Record{Project: project, Key: "a:" + key, Events: 1, Time: now, Data: data}
-	}
 	raw := x.functions["beacon"].Env["HITO_RAW_STREAM"]
 	// One that nobody can open; one of a pack that nobody can read, among good
 	// ones; one that is never taken, since nobody knows its project's rules.
 	put(raw, "007", []byte("no pack at all"))
-	put(raw, "007", packed(page("shop", "before"), stream.Record{Project: "shop", Key: "a:bad", Events: 2, Time: now, Data: []byte{0xff}}, page("shop", "after")))
-	put(raw, "007", packed(page("shop", "beside"), page("ghost", "ghost")))
+	put(raw, "007", packed(page(t, "shop", "before"), stream.Record{Project: "shop", Key: "a:bad", Events: 2, Time: now, Data: []byte{0xff}}, page(t, "shop", "after")))
+	put(raw, "007", packed(page(t, "shop", "beside"), page(t, "ghost", "ghost")))
 
 	kept := &store.Quarantine{Client: x.dynamodbClient(harness), Table: x.table.Name}
 	list := func(project string) []quarantine.Entry {
