@@ -5,13 +5,11 @@ package gcp
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 
-	"github.com/hitolayer/hito/infra/pack/archive"
 	"github.com/hitolayer/hito/infra/pack/artifact"
 	"github.com/hitolayer/hito/infra/pack/licence"
 	"github.com/hitolayer/hito/infra/pack/sbom"
@@ -64,44 +62,35 @@ func (b Build) functions() ([]string, error) {
 }
 
 func (b Build) pack(ctx context.Context, name string) (artifact.Artifact, error) {
-	s, err := b.source(ctx, name)
+	dir, err := os.MkdirTemp("", "hito-pack-")
 	if err != nil {
 		return artifact.Artifact{}, err
 	}
-	var zip bytes.Buffer
-	if err := archive.Write(&zip, s.files); err != nil {
+	defer os.RemoveAll(dir)
+	tree, source, program := filepath.Join(dir, "tree"), filepath.Join(dir, "source.zip"), filepath.Join(dir, "main")
+	kept, err := b.source(ctx, name, tree)
+	if err != nil {
 		return artifact.Artifact{}, err
 	}
-	binary, err := compiled(ctx, zip.Bytes())
+	zip, err := zipped(tree)
+	if err != nil {
+		return artifact.Artifact{}, err
+	}
+	if err := os.WriteFile(source, zip, 0o600); err != nil {
+		return artifact.Artifact{}, err
+	}
+	if err := compile(ctx, source, program, arch); err != nil {
+		return artifact.Artifact{}, err
+	}
+	binary, err := os.ReadFile(program)
 	if err != nil {
 		return artifact.Artifact{}, err
 	}
 	bill, err := sbom.Of(binary, "hito-"+name, ownLicence, func(path, version string) (sbom.Module, error) {
-		m, ok := s.modules[path]
-		if !ok || m.Version != version {
-			return sbom.Module{}, errors.New("it is not in the zip")
-		}
-		ids, err := licence.Shippable(m.Dir)
-		return sbom.Module{Licences: ids, Sum: m.Sum}, err
+		ids, err := licence.Shippable(filepath.Join(tree, "vendor", path))
+		return sbom.Module{Licences: ids, Sum: kept[path+"@"+version]}, err
 	})
-	return artifact.Artifact{Zip: zip.Bytes(), Bill: bill, Binary: len(binary)}, err
-}
-
-// compiled returns the binary of a zip for Cloud Run.
-func compiled(ctx context.Context, zip []byte) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "hito-pack-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	from, to := filepath.Join(dir, "source.zip"), filepath.Join(dir, "main")
-	if err := os.WriteFile(from, zip, 0o600); err != nil {
-		return nil, err
-	}
-	if err := compile(ctx, from, to, arch); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(to)
+	return artifact.Artifact{Zip: zip, Bill: bill, Binary: len(binary)}, err
 }
 
 // environment is this process's, so that what go builds does not depend on the

@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -39,215 +37,165 @@ import (
 )
 `
 
-// contexts are what a package may be built for: Cloud Run's processor, or that of
-// a machine that tests. Whether Google's builder has a C compiler is not ours.
-var contexts = [][]string{
-	{"GOARCH=amd64", "CGO_ENABLED=0"},
-	{"GOARCH=amd64", "CGO_ENABLED=1"},
-	{"GOARCH=arm64", "CGO_ENABLED=0"},
-}
+// modules are those that a function needs: their hashes in go.sum by
+// path@version.
+type modules map[string]string
 
-// source is what a zip holds.
-type source struct {
-	files   []archive.File // in the order of their names
-	modules map[string]*module
-}
-
-// module is what go list says of a module.
-type module struct {
-	Path, Version, Sum, Dir, GoVersion string
-	Main                               bool
-	packages                           []string
-}
-
-// fields are those of pkg.
-const fields = "ImportPath,Dir,Standard,Module,GoFiles,CgoFiles,CFiles,CXXFiles,MFiles,HFiles,FFiles,SFiles,SwigFiles,SwigCXXFiles,SysoFiles,EmbedFiles"
-
-// pkg is what go list says of a package.
-type pkg struct {
-	ImportPath, Dir string
-	Standard        bool
-	Module          *module
-
-	GoFiles, CgoFiles, CFiles, CXXFiles, MFiles, HFiles, FFiles, SFiles, SwigFiles, SwigCXXFiles, SysoFiles, EmbedFiles []string
-}
-
-// files are those that the package is built from.
-func (p pkg) files() []string {
-	return slices.Concat(p.GoFiles, p.CgoFiles, p.CFiles, p.CXXFiles, p.MFiles, p.HFiles, p.FFiles, p.SFiles, p.SwigFiles, p.SwigCXXFiles, p.SysoFiles, p.EmbedFiles)
-}
-
-// source finds out what a function is built from.
-func (b Build) source(ctx context.Context, name string) (source, error) {
-	pkgs, err := b.list(ctx, name)
+// source writes into an empty folder what a function's zip holds: its own packages,
+// for every system and version of Go, since Google's builder may have another
+// than this machine, and the modules that these need, vendored.
+func (b Build) source(ctx context.Context, name, dir string) (modules, error) {
+	module, err := b.own(ctx, name, dir)
 	if err != nil {
-		return source{}, err
+		return nil, err
 	}
-	z := source{modules: map[string]*module{}}
-	from := map[string]string{} // the files' names here by those in the zip
-	var own *module
-	for _, p := range pkgs {
-		m, known := z.modules[p.Module.Path]
-		if !known {
-			m = p.Module
-			z.modules[m.Path] = m
-		}
-		to := path.Join("vendor", p.ImportPath)
-		if m.Main {
-			own, to = m, strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, m.Path), "/")
-		}
-		if !slices.Contains(m.packages, p.ImportPath) {
-			m.packages = append(m.packages, p.ImportPath)
-		}
-		for _, f := range p.files() {
-			from[path.Join(to, f)] = filepath.Join(p.Dir, f)
-		}
-		if err := terms(from, p, to); err != nil {
-			return source{}, err
-		}
-	}
-	if own == nil {
-		return source{}, fmt.Errorf("%s has no function %s", b.Root, name)
-	}
-	delete(z.modules, own.Path)
-	mod, err := b.mod(ctx, z.modules)
-	if err != nil {
-		return source{}, err
-	}
-	sums, err := b.sums(z.modules)
-	if err != nil {
-		return source{}, err
-	}
-	z.files = []archive.File{
-		{Name: "function.go", Data: fmt.Appendf(nil, root, server, registry, own.Path+"/functions/"+name+"/gcp")},
-		{Name: "go.mod", Data: mod},
-		{Name: "go.sum", Data: sums},
-		{Name: "vendor/modules.txt", Data: vendored(z.modules)},
-	}
-	for to, from := range from {
-		data, err := os.ReadFile(from)
-		if err != nil {
-			return source{}, err
-		}
-		z.files = append(z.files, archive.File{Name: to, Data: data})
-	}
-	for i := range z.files {
-		z.files[i].Mode = 0o644 // the buildpack wants a go.mod that it may write
-	}
-	slices.SortFunc(z.files, func(x, y archive.File) int { return cmp.Compare(x.Name, y.Name) })
-	return z, nil
-}
-
-// list returns the packages that a function links, but for the standard library's,
-// in each context.
-func (b Build) list(ctx context.Context, name string) ([]pkg, error) {
-	var pkgs []pkg
-	for _, env := range contexts {
-		out, err := run(ctx, b.Root, append(env, "GOFLAGS=-mod=readonly"), "list", "-deps", "-json="+fields, "./functions/"+name+"/gcp", registry, server)
-		if err != nil {
+	for _, file := range []string{"go.mod", "go.sum", "LICENSE"} {
+		if err := copyFile(filepath.Join(b.Root, file), filepath.Join(dir, file)); err != nil {
 			return nil, err
 		}
-		for d := json.NewDecoder(bytes.NewReader(out)); ; {
-			var p pkg
-			if err := d.Decode(&p); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				return nil, fmt.Errorf("go list: %w", err)
+	}
+	program := fmt.Appendf(nil, root, server, registry, module+"/functions/"+name+"/gcp")
+	if err := os.WriteFile(filepath.Join(dir, "function.go"), program, 0o644); err != nil {
+		return nil, err
+	}
+	if _, err := run(ctx, dir, []string{"GOFLAGS=-mod=readonly"}, "mod", "vendor"); err != nil {
+		return nil, err
+	}
+	return prune(ctx, dir)
+}
+
+// own copies the module's own packages that a function links, and returns the
+// module's path.
+func (b Build) own(ctx context.Context, name, dir string) (string, error) {
+	const fields = "ImportPath,Dir,Module,GoFiles,SFiles,HFiles,EmbedFiles,IgnoredGoFiles,IgnoredOtherFiles"
+	out, err := run(ctx, b.Root, []string{"GOARCH=" + arch, "CGO_ENABLED=0", "GOFLAGS=-mod=readonly"}, "list", "-deps", "-json="+fields, "./functions/"+name+"/gcp")
+	if err != nil {
+		return "", err
+	}
+	var module string
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p struct {
+			ImportPath, Dir string
+			Module          *struct {
+				Path string
+				Main bool
 			}
-			if !p.Standard {
-				pkgs = append(pkgs, p)
+			GoFiles, SFiles, HFiles, EmbedFiles, IgnoredGoFiles, IgnoredOtherFiles []string
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return module, nil
+		} else if err != nil {
+			return "", fmt.Errorf("go list: %w", err)
+		}
+		if p.Module == nil || !p.Module.Main {
+			continue
+		}
+		module = p.Module.Path
+		to := filepath.Join(dir, filepath.FromSlash(strings.TrimPrefix(p.ImportPath, module)))
+		for _, file := range slices.Concat(p.GoFiles, p.SFiles, p.HFiles, p.EmbedFiles, p.IgnoredGoFiles, p.IgnoredOtherFiles) {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			if err := copyFile(filepath.Join(p.Dir, file), filepath.Join(to, file)); err != nil {
+				return "", err
 			}
 		}
 	}
-	return pkgs, nil
 }
 
-// terms adds the texts that a package is given to others under: those of its
-// folder and of the folders above it, up to its module's.
-func terms(from map[string]string, p pkg, to string) error {
-	for dir := p.Dir; ; dir, to = filepath.Dir(dir), path.Dir(to) {
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if e.Type().IsRegular() && isTerms(e) {
-				from[path.Join(to, e.Name())] = filepath.Join(dir, e.Name())
-			}
-		}
-		if dir == p.Module.Dir || len(dir) < len(p.Module.Dir) {
-			return nil
-		}
+func copyFile(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
 	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o644)
 }
 
-// isTerms tells by its name whether a file is such a text.
-func isTerms(e fs.DirEntry) bool {
-	name := strings.ToUpper(e.Name())
-	return !strings.HasSuffix(name, ".GO") && slices.ContainsFunc(
-		[]string{"AUTHORS", "COPYING", "COPYRIGHT", "LEGAL", "LICENCE", "LICENSE", "NOTICE", "PATENTS", "UNLICENSE"},
-		func(start string) bool { return strings.HasPrefix(name, start) })
-}
-
-// mod returns the module's go.mod without the modules that are not vendored: that
-// and vendor/modules.txt must tell the same.
-func (b Build) mod(ctx context.Context, modules map[string]*module) ([]byte, error) {
-	out, err := run(ctx, b.Root, nil, "mod", "edit", "-json")
+// prune takes modules of which no package is vendored out of go.mod, go.sum and
+// vendor/modules.txt, so that a zip changes only when what is in it does. All
+// three must tell the same (https://go.dev/ref/mod#vendoring).
+func prune(ctx context.Context, dir string) (modules, error) {
+	path := filepath.Join(dir, "vendor", "modules.txt")
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	var mod struct {
-		Require []struct{ Path string }
-		Replace []json.RawMessage
-		Tool    []struct{ Path string }
-	}
-	if err := json.Unmarshal(out, &mod); err != nil {
-		return nil, fmt.Errorf("go mod edit: %w", err)
-	}
-	if len(mod.Replace) > 0 {
-		return nil, errors.New("go.mod replaces modules, which cannot be packed")
-	}
-	edit := []string{"mod", "edit", "-print"}
-	for _, r := range mod.Require {
-		if modules[r.Path] == nil {
-			edit = append(edit, "-droprequire="+r.Path)
+	kept := modules{}
+	var list bytes.Buffer
+	edit := []string{"mod", "edit"}
+	// A module is "# path version", then a line "## …", then its packages.
+	for block := range strings.SplitSeq("\n"+string(text), "\n# ") {
+		if block == "" {
+			continue
 		}
+		lines := strings.Split(strings.TrimSpace(block), "\n")
+		f := strings.Fields(lines[0])
+		if len(f) != 2 {
+			return nil, fmt.Errorf("go.mod replaces %s, which cannot be packed", f[0])
+		}
+		if strings.HasPrefix(lines[len(lines)-1], "## ") {
+			edit = append(edit, "-droprequire="+f[0])
+			continue
+		}
+		kept[f[0]+"@"+f[1]] = ""
+		fmt.Fprintf(&list, "# %s\n", strings.Join(lines, "\n"))
 	}
-	for _, t := range mod.Tool {
-		edit = append(edit, "-droptool="+t.Path)
+	if err := os.WriteFile(path, list.Bytes(), 0o644); err != nil {
+		return nil, err
 	}
-	return run(ctx, b.Root, nil, edit...)
+	if _, err := run(ctx, dir, nil, edit...); err != nil {
+		return nil, err
+	}
+	return kept, sums(filepath.Join(dir, "go.sum"), kept)
 }
 
-// sums returns the lines of the module's go.sum that are about vendored modules.
-func (b Build) sums(modules map[string]*module) ([]byte, error) {
-	all, err := os.ReadFile(filepath.Join(b.Root, "go.sum"))
+// sums leaves in go.sum the lines about modules, and reads their hashes.
+func sums(path string, kept modules) error {
+	all, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var lines []byte
 	for line := range bytes.Lines(all) {
-		if f := strings.Fields(string(line)); len(f) == 3 && modules[f[0]] != nil && modules[f[0]].Version == strings.TrimSuffix(f[1], "/go.mod") {
-			lines = append(lines, line...)
+		f := strings.Fields(string(line))
+		if len(f) != 3 {
+			continue
 		}
+		version, ofMod := strings.CutSuffix(f[1], "/go.mod")
+		if _, ok := kept[f[0]+"@"+version]; !ok {
+			continue
+		}
+		if !ofMod {
+			kept[f[0]+"@"+version] = f[2]
+		}
+		lines = append(lines, line...)
 	}
-	return lines, nil
+	return os.WriteFile(path, lines, 0o644)
 }
 
-// vendored returns vendor/modules.txt as go mod vendor writes it
-// (https://go.dev/ref/mod#go-mod-vendor).
-func vendored(modules map[string]*module) []byte {
-	var text bytes.Buffer
-	for _, name := range slices.Sorted(maps.Keys(modules)) {
-		m := modules[name]
-		fmt.Fprintf(&text, "# %s %s\n## explicit", m.Path, m.Version)
-		if m.GoVersion != "" {
-			fmt.Fprintf(&text, "; go %s", m.GoVersion)
+// zipped returns a zip of a folder's files, in the order of their names.
+func zipped(dir string) ([]byte, error) {
+	var files []archive.File
+	if err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
 		}
-		text.WriteByte('\n')
-		for _, p := range slices.Sorted(slices.Values(m.packages)) {
-			fmt.Fprintln(&text, p)
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
 		}
+		data, err := os.ReadFile(path)
+		// The buildpack wants a go.mod that it may write.
+		files = append(files, archive.File{Name: filepath.ToSlash(name), Mode: 0o644, Data: data})
+		return err
+	}); err != nil {
+		return nil, err
 	}
-	return text.Bytes()
+	slices.SortFunc(files, func(x, y archive.File) int { return cmp.Compare(x.Name, y.Name) })
+	var zip bytes.Buffer
+	err := archive.Write(&zip, files)
+	return zip.Bytes(), err
 }
