@@ -2,6 +2,7 @@ package deployed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"cloud.google.com/go/bigtable"
@@ -23,6 +24,13 @@ func plain(host string) (*grpc.ClientConn, error) {
 // which keeps it. It fails where the emulator would do something else than Google
 // does, and at a topic that a plan does not know.
 func (d *Deployment) CreateStreams(ctx context.Context, host string) error {
+	subscriptions := make([]*pubsubpb.Subscription, len(d.Subscriptions))
+	for i, s := range d.Subscriptions {
+		var err error
+		if subscriptions[i], err = s.emulated(); err != nil {
+			return fmt.Errorf("create %s: %w", s.Address, err)
+		}
+	}
 	conn, err := plain(host)
 	if err != nil {
 		return err
@@ -37,13 +45,9 @@ func (d *Deployment) CreateStreams(ctx context.Context, host string) error {
 			return fmt.Errorf("create %s: %w", t.Address, err)
 		}
 	}
-	for _, s := range d.Subscriptions {
-		in, err := s.emulated()
-		if err == nil {
-			_, err = client.SubscriptionAdminClient.CreateSubscription(ctx, in)
-		}
-		if err != nil {
-			return fmt.Errorf("create %s: %w", s.Address, err)
+	for i, s := range subscriptions {
+		if _, err := client.SubscriptionAdminClient.CreateSubscription(ctx, s); err != nil {
+			return fmt.Errorf("create %s: %w", d.Subscriptions[i].Address, err)
 		}
 	}
 	return nil
@@ -52,15 +56,15 @@ func (d *Deployment) CreateStreams(ctx context.Context, host string) error {
 // emulated is what the emulator is asked for.
 func (s *Subscription) emulated() (*pubsubpb.Subscription, error) {
 	if s.Topic == "" {
-		return nil, fmt.Errorf("the topic is not known before it is there")
+		return nil, errors.New("a plan does not know its topic")
 	}
 	if s.Filter != "" {
-		return nil, fmt.Errorf("the emulator ignores filters")
+		return nil, errors.New("the emulator ignores filters")
 	}
 	in := &pubsubpb.Subscription{Name: s.Name, Topic: s.Topic, AckDeadlineSeconds: int32(s.AckDeadline.Seconds()), EnableMessageOrdering: s.Ordered}
 	if s.DeadLetter != nil {
 		if s.DeadLetter.Topic == "" {
-			return nil, fmt.Errorf("the dead-letter topic is not known before it is there")
+			return nil, errors.New("a plan does not know its dead-letter topic")
 		}
 		in.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: s.DeadLetter.Topic, MaxDeliveryAttempts: int32(s.DeadLetter.Attempts)}
 	}
