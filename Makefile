@@ -36,8 +36,12 @@ bench: ## Measure a fresh hito on this machine, and write docs/bench
 	$(GO) run ./functions/hito bench --out docs/bench
 
 .PHONY: package
-package: ## Build the functions' zips for ARCH (arm64) under OUT (dist), held to their budget
+package: ## Build the functions' zips of both clouds under OUT (dist), held to their budget, for ARCH (arm64) on AWS
 	@$(GO) run ./infra/pack -arch $(ARCH) -out $(OUT)
+
+.PHONY: image
+image: ## Build the functions' images for Google Cloud, and push them to KO_DOCKER_REPO (needs ko)
+	@$(GO) run ./infra/pack -images
 
 .PHONY: terraform-test
 terraform-test: ## Test the Terraform code, and its plans against the policies (needs terraform)

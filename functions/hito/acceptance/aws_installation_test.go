@@ -61,7 +61,7 @@ func install(t *testing.T) *installation {
 	t.Helper()
 	root := repository(t)
 	artifacts := t.TempDir()
-	run(t, root, "go", "run", "./infra/pack", "-arch", runtime.GOARCH, "-out", artifacts)
+	run(t, root, "go", "run", "./infra/pack", "-cloud", "aws", "-arch", runtime.GOARCH, "-out", artifacts)
 	moto := emulators.Moto(t)
 	x := &installation{
 		stack:    newStack(t, root, filepath.Join(artifacts, "aws"), moto),

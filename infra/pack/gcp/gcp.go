@@ -5,13 +5,13 @@ package gcp
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 
 	"github.com/hitolayer/hito/infra/pack/artifact"
-	"github.com/hitolayer/hito/infra/pack/licence"
 	"github.com/hitolayer/hito/infra/pack/sbom"
 )
 
@@ -87,8 +87,11 @@ func (b Build) pack(ctx context.Context, name string) (artifact.Artifact, error)
 		return artifact.Artifact{}, err
 	}
 	bill, err := sbom.Of(binary, "hito-"+name, ownLicence, func(path, version string) (sbom.Module, error) {
-		ids, err := licence.Shippable(filepath.Join(tree, "vendor", path))
-		return sbom.Module{Licences: ids, Sum: kept[path+"@"+version]}, err
+		m, ok := kept[path+"@"+version]
+		if !ok {
+			return m, errors.New("it is not in the zip")
+		}
+		return m, nil
 	})
 	return artifact.Artifact{Zip: zip, Bill: bill, Binary: len(binary)}, err
 }

@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/hitolayer/hito/infra/pack/archive"
+	"github.com/hitolayer/hito/infra/pack/licence"
+	"github.com/hitolayer/hito/infra/pack/sbom"
 )
 
 const (
@@ -37,9 +39,8 @@ import (
 )
 `
 
-// modules are those that a function needs: their hashes in go.sum by
-// path@version.
-type modules map[string]string
+// modules are those that a zip has packages of, by path@version.
+type modules map[string]sbom.Module
 
 // source writes into an empty folder what a function's zip holds: its own packages,
 // for every system and version of Go, since Google's builder may have another
@@ -116,7 +117,8 @@ func copyFile(from, to string) error {
 
 // prune takes modules of which no package is vendored out of go.mod, go.sum and
 // vendor/modules.txt, so that a zip changes only when what is in it does. All
-// three must tell the same (https://go.dev/ref/mod#vendoring).
+// three must tell the same (https://go.dev/ref/mod#vendoring). A licence that does
+// not allow the others to be shipped is an error.
 func prune(ctx context.Context, dir string) (modules, error) {
 	path := filepath.Join(dir, "vendor", "modules.txt")
 	text, err := os.ReadFile(path)
@@ -140,7 +142,11 @@ func prune(ctx context.Context, dir string) (modules, error) {
 			edit = append(edit, "-droprequire="+f[0])
 			continue
 		}
-		kept[f[0]+"@"+f[1]] = ""
+		ids, err := licence.Shippable(filepath.Join(dir, "vendor", f[0]))
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", f[0], f[1], err)
+		}
+		kept[f[0]+"@"+f[1]] = sbom.Module{Licences: ids}
 		fmt.Fprintf(&list, "# %s\n", strings.Join(lines, "\n"))
 	}
 	if err := os.WriteFile(path, list.Bytes(), 0o644); err != nil {
@@ -165,11 +171,13 @@ func sums(path string, kept modules) error {
 			continue
 		}
 		version, ofMod := strings.CutSuffix(f[1], "/go.mod")
-		if _, ok := kept[f[0]+"@"+version]; !ok {
+		m, ok := kept[f[0]+"@"+version]
+		if !ok {
 			continue
 		}
 		if !ofMod {
-			kept[f[0]+"@"+version] = f[2]
+			m.Sum = f[2]
+			kept[f[0]+"@"+version] = m
 		}
 		lines = append(lines, line...)
 	}
