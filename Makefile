@@ -4,6 +4,7 @@ GO       ?= go
 TOOL     := $(GO) tool -modfile=tools.mod
 FUZZTIME ?= 30s
 SEEDS    ?= 10000
+CLOUD    ?=
 ARCH     ?= arm64
 OUT      ?= dist
 
@@ -36,8 +37,8 @@ bench: ## Measure a fresh hito on this machine, and write docs/bench
 	$(GO) run ./functions/hito bench --out docs/bench
 
 .PHONY: package
-package: ## Build the functions' zips of both clouds under OUT (dist), held to their budget, for ARCH (arm64) on AWS
-	@$(GO) run ./infra/pack -arch $(ARCH) -out $(OUT)
+package: ## Build the functions' zips under OUT (dist), held to their budget, for both clouds or CLOUD, on AWS for ARCH (arm64)
+	@$(GO) run ./infra/pack -cloud "$(CLOUD)" -arch $(ARCH) -out $(OUT)
 
 .PHONY: image
 image: ## Build the functions' images for Google Cloud, and push them to KO_DOCKER_REPO (needs ko)
