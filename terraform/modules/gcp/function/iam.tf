@@ -1,0 +1,77 @@
+# What the function may do, each on exactly one thing, and who may call it.
+
+locals {
+  permitted = { for kind in ["topic", "table", "secret", "bucket"] : kind => { for name, p in var.permissions : name => p if p.kind == kind } }
+}
+
+resource "google_pubsub_topic_iam_member" "this" {
+  for_each = local.permitted.topic
+
+  project = var.account
+  topic   = each.value.id
+  role    = each.value.role
+  member  = local.member
+
+  depends_on = [google_service_account.this]
+}
+
+resource "google_storage_bucket_iam_member" "this" {
+  for_each = local.permitted.bucket
+
+  bucket = each.value.id
+  role   = each.value.role
+  member = local.member
+
+  dynamic "condition" {
+    for_each = each.value.prefix == null ? [] : [each.value.prefix]
+
+    content {
+      title      = "Only ${condition.value}"
+      expression = "resource.name.startsWith(\"projects/_/buckets/${each.value.id}/objects/${condition.value}\")"
+    }
+  }
+
+  depends_on = [google_service_account.this]
+}
+
+resource "google_bigtable_table_iam_member" "this" {
+  for_each = local.permitted.table
+
+  project       = split("/", each.value.id)[1]
+  instance_name = split("/", each.value.id)[3]
+  table         = split("/", each.value.id)[5]
+  role          = each.value.role
+  member        = local.member
+
+  depends_on = [google_service_account.this]
+}
+
+resource "google_secret_manager_secret_iam_member" "this" {
+  for_each = local.permitted.secret
+
+  project   = split("/", each.value.id)[1]
+  secret_id = split("/", each.value.id)[3]
+  role      = each.value.role
+  member    = local.member
+
+  depends_on = [google_service_account.this]
+}
+
+locals {
+  triggered = length(var.stream_triggers) + length(var.schedule_triggers) > 0
+  invokers = merge(
+    local.triggered ? { push = "serviceAccount:${var.push_account}" } : {},
+    try(var.url.public, false) ? { public = "allUsers" } : {},
+    var.invokers,
+  )
+}
+
+resource "google_cloud_run_v2_service_iam_member" "invoker" {
+  for_each = local.invokers
+
+  project  = var.account
+  location = var.region
+  name     = google_cloud_run_v2_service.this.name
+  role     = "roles/run.invoker"
+  member   = each.value
+}
