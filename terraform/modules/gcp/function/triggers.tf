@@ -195,7 +195,7 @@ resource "google_cloud_scheduler_job" "this" {
   name             = "${var.name}-${each.key}"
   description      = "Calls ${var.name} every ${each.value.minutes == 1 ? "minute" : "${each.value.minutes} minutes"}."
   time_zone        = "Etc/UTC"
-  schedule         = each.value.minutes < 60 ? "*/${each.value.minutes} * * * *" : "0 */${each.value.minutes / 60} * * *"
+  schedule         = each.value.minutes < 60 ? "*/${each.value.minutes} * * * *" : each.value.minutes < 1440 ? "0 */${each.value.minutes / 60} * * *" : "0 0 * * *"
   paused           = !each.value.enabled
   attempt_deadline = "${max(15, min(1800, var.timeout_seconds))}s" # Cloud Scheduler's least and most
 

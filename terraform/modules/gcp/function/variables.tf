@@ -150,7 +150,7 @@ variable "cpu" {
 
   # https://cloud.google.com/run/docs/configuring/services/memory-limits
   validation {
-    condition     = var.memory_mb <= 4096 * var.cpu && var.memory_mb >= { 1 = 512, 2 = 512, 4 = 2048, 6 = 4096, 8 = 4096 }[var.cpu]
+    condition     = var.memory_mb <= 4096 * var.cpu && var.memory_mb >= (var.cpu > 4 ? 4096 : var.cpu > 2 ? 2048 : 512)
     error_message = "Cloud Run gives a processor at most 4096 MB of memory_mb, 4 processors at least 2048, and 6 or 8 at least 4096."
   }
 }

@@ -264,11 +264,11 @@ run "worker" {
 
 run "schedule_trigger" {
   variables {
-    schedule_triggers = { sweep = { minutes = 1 }, report = { minutes = 120, enabled = false } }
+    schedule_triggers = { sweep = { minutes = 1 }, report = { minutes = 120, enabled = false }, daily = { minutes = 1440 } }
   }
 
   assert {
-    condition     = { for name, j in google_cloud_scheduler_job.this : name => "${j.name} ${j.schedule} ${j.time_zone} ${j.paused}" } == { sweep = "hito-score-sweep */1 * * * * Etc/UTC false", report = "hito-score-report 0 */2 * * * Etc/UTC true" }
+    condition     = { for name, j in google_cloud_scheduler_job.this : name => "${j.name} ${j.schedule} ${j.time_zone} ${j.paused}" } == { sweep = "hito-score-sweep */1 * * * * Etc/UTC false", report = "hito-score-report 0 */2 * * * Etc/UTC true", daily = "hito-score-daily 0 0 * * * Etc/UTC false" }
     error_message = "Schedules must be as they are given."
   }
   assert {
