@@ -1,0 +1,196 @@
+# What an install is, from the plan alone: three inputs, everything else by default.
+
+mock_provider "google" {}
+
+variables {
+  account        = "mycompany-web"
+  project_number = "123456789012"
+  region         = "europe-west1"
+  artifacts_dir  = "tests/artifacts"
+}
+
+run "defaults" {
+  command = plan
+
+  assert {
+    condition     = output.streams == { raw = "hito-raw", enriched = "hito-enriched" } && output.table == "projects/mycompany-web/instances/hito-table/tables/hito" && output.secret == "hito-keys"
+    error_message = "Everything is called by the install's name."
+  }
+  assert {
+    condition     = output.projects_bucket == "hito-projects-mycompany-web"
+    error_message = "A bucket's name must be nobody else's."
+  }
+  assert {
+    condition     = { for name, q in output.queues : name => "${q.name} ${q.dead_letter_name}" } == { actions = "hito-actions hito-actions-dead", enrich = "hito-enrich-dead hito-enrich-parked", score = "hito-score-dead hito-score-parked" }
+    error_message = "Every queue must have its dead-letter queue."
+  }
+  assert {
+    condition     = module.projects.objects == ["projects/keys.yaml", "projects/shop.yaml"]
+    error_message = "Rules and public keys must be uploaded."
+  }
+  assert {
+    condition     = [for f in values(output.functions) : f.service_account] == [for f in ["beacon", "enrich", "profile", "score"] : "hito-${f}@mycompany-web.iam.gserviceaccount.com"]
+    error_message = "Every function must have its own service account."
+  }
+  assert {
+    condition     = module.enrich.subscriptions == { raw = "hito-raw-enrich" } && module.score.subscriptions == { enriched = "hito-enriched-score" }
+    error_message = "Every stream must have its reader."
+  }
+  assert {
+    condition     = output.beacon_url == "https://hito-beacon-123456789012.europe-west1.run.app" && output.profile_url == "https://hito-profile-123456789012.europe-west1.run.app"
+    error_message = "Events must be sent to the beacon, and profiles read from profile."
+  }
+  assert {
+    condition     = module.enrich.url == null && module.score.url == null
+    error_message = "Only the beacon and profile are for the world."
+  }
+  assert {
+    condition     = local.trusted_proxies == 1
+    error_message = "Every visitor would have Cloud Run's address."
+  }
+  assert {
+    condition     = output.archive_table == null && length(google_project_service.this) == 12
+    error_message = "What was not asked for must not be there."
+  }
+}
+
+# Nothing builds them but this, and what is built must be what is deployed.
+run "images_of_packages" {
+  command = plan
+
+  assert {
+    condition = { for f, b in terraform_data.build : f => jsondecode(b.triggers_replace).imageUri } == {
+      for f in ["beacon", "enrich", "profile", "score"] : f => "europe-west1-docker.pkg.dev/mycompany-web/hito/hito-${f}:${substr(filesha256("tests/artifacts/${f}.zip"), 0, 32)}"
+    }
+    error_message = "Every package must be built."
+  }
+  assert {
+    condition     = alltrue([for f, b in terraform_data.build : jsondecode(b.triggers_replace).buildpackBuild.functionTarget == f && jsondecode(b.triggers_replace).serviceAccount == "projects/mycompany-web/serviceAccounts/hito-build@mycompany-web.iam.gserviceaccount.com"])
+    error_message = "Every function must be built as itself, by the account that may build."
+  }
+  assert {
+    condition = [google_storage_bucket_iam_member.build.bucket, google_storage_bucket_iam_member.build.role, google_artifact_registry_repository_iam_member.build.repository, google_artifact_registry_repository_iam_member.build.role, google_project_iam_member.build.role] == [
+      "hito-source-mycompany-web", "roles/storage.objectViewer", "hito", "roles/artifactregistry.writer", "roles/logging.logWriter",
+    ]
+    error_message = "What builds may read sources, write images and logs, and nothing else."
+  }
+}
+
+# What each function may do: these and no other rights.
+run "least_privilege" {
+  command = plan
+
+  assert {
+    condition = module.beacon.policy == {
+      ReadProjects = "roles/storage.objectViewer on bucket hito-projects-mycompany-web"
+      WriteBooks   = "roles/bigtable.user on table projects/mycompany-web/instances/hito-table/tables/hito"
+      PublishRaw   = "roles/pubsub.publisher on topic projects/mycompany-web/topics/hito-raw"
+    }
+    error_message = "The beacon's rights are others."
+  }
+  assert {
+    condition = module.enrich.policy == {
+      ReadProjects    = "roles/storage.objectViewer on bucket hito-projects-mycompany-web"
+      WriteBooks      = "roles/bigtable.user on table projects/mycompany-web/instances/hito-table/tables/hito"
+      PublishEnriched = "roles/pubsub.publisher on topic projects/mycompany-web/topics/hito-enriched"
+    }
+    error_message = "Enrich's rights are others."
+  }
+  assert {
+    condition = module.score.policy == {
+      ReadProjects   = "roles/storage.objectViewer on bucket hito-projects-mycompany-web"
+      KeepLastGood   = "roles/storage.objectUser on bucket hito-projects-mycompany-web/lastgood/"
+      FoldProfiles   = "roles/bigtable.user on table projects/mycompany-web/instances/hito-table/tables/hito"
+      PublishActions = "roles/pubsub.publisher on topic projects/mycompany-web/topics/hito-actions"
+    }
+    error_message = "Score's rights are others."
+  }
+  assert {
+    condition = module.profile.policy == {
+      ReadProjects    = "roles/storage.objectViewer on bucket hito-projects-mycompany-web"
+      ReadProfiles    = "roles/bigtable.reader on table projects/mycompany-web/instances/hito-table/tables/hito"
+      PublishErasures = "roles/pubsub.publisher on topic projects/mycompany-web/topics/hito-raw"
+      ReadSecretKeys  = "roles/secretmanager.secretAccessor on secret projects/mycompany-web/secrets/hito-keys"
+    }
+    error_message = "Profile's rights are others."
+  }
+  assert {
+    condition = [google_service_account_iam_member.push.service_account_id, google_service_account_iam_member.push.role, google_service_account_iam_member.push.member] == [
+      "projects/mycompany-web/serviceAccounts/hito-push@mycompany-web.iam.gserviceaccount.com", "roles/iam.serviceAccountTokenCreator",
+      "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
+    ]
+    error_message = "Pub/Sub must be able to make tokens of the push account, and of no other."
+  }
+}
+
+run "everything_set" {
+  command = plan
+
+  variables {
+    name                = "shop-2"
+    labels              = { team = "web" }
+    write_keys          = { shop = ["one", "two"] }
+    secret_keys         = { shop = ["a-secret-key"] }
+    secret_keys_version = 2
+    zone                = "europe-west1-d"
+    retention_hours     = 168
+    table_capacity      = { min_nodes = 3, max_nodes = 30 }
+    deletion_protection = false
+    encryption_key      = "projects/mycompany-web/locations/europe-west1/keyRings/hito/cryptoKeys/data"
+    sweep               = false
+    trusted_proxies     = 1
+    archive             = { expire_days = 400 }
+    functions = {
+      beacon = { memory_mb = 1024, cpu = 2, concurrency = 5000, warm_instances = 10 }
+      enrich = { image = "europe-west1-docker.pkg.dev/mycompany-web/hito/enrich:1", workers = 4 }
+      score  = { canary = { stable_version = "shop-2-score-00007-abc", weight = 0.1 } }
+    }
+  }
+
+  assert {
+    condition     = output.streams.raw == "shop-2-raw" && output.table == "projects/mycompany-web/instances/shop-2-table/tables/shop-2" && output.queues["score"].name == "shop-2-score-dead"
+    error_message = "Everything is called by the install's name."
+  }
+  assert {
+    condition     = jsonencode(local.size.beacon) == jsonencode({ canary = null, concurrency = 5000, cpu = 2, image = null, memory_mb = 1024, requests_per_instance = 80, timeout_seconds = 10, warm_instances = 10, workers = 0 })
+    error_message = "What is left out of a function's size must be the default."
+  }
+  assert {
+    condition     = local.trusted_proxies == 2
+    error_message = "Proxies of one's own must be believed too."
+  }
+  assert {
+    condition     = local.size.score.canary.weight == 0.1 && local.size.score.memory_mb == 1024
+    error_message = "A canary must not change the size."
+  }
+  assert {
+    condition     = keys(terraform_data.build) == ["beacon", "profile", "score"] && module.enrich.build == null
+    error_message = "An image of one's own is not built."
+  }
+  assert {
+    condition     = module.enrich.policy["PullRaw"] == "roles/pubsub.subscriber on subscription projects/mycompany-web/subscriptions/shop-2-raw-enrich"
+    error_message = "Workers must be able to pull."
+  }
+  assert {
+    condition     = module.enrich.policy["PublishRows"] == "roles/pubsub.publisher on topic projects/mycompany-web/topics/shop-2-rows" && output.archive_table == "mycompany-web.shop_2_archive.events"
+    error_message = "Enrich must be able to write to the archive."
+  }
+}
+
+# What stands in front adds itself to who sent a request.
+run "behind_a_load_balancer" {
+  command = plan
+
+  variables {
+    edge = { kind = "load_balancer" }
+  }
+
+  assert {
+    condition     = local.trusted_proxies == 2
+    error_message = "Every visitor would have the load balancer's address."
+  }
+  assert {
+    condition     = contains(keys(google_project_service.this), "compute")
+    error_message = "A load balancer is Compute Engine's."
+  }
+}
