@@ -55,7 +55,7 @@ output "next_steps" {
   value       = <<-E
     Send an event:
       curl -u ${try(values(var.write_keys)[0][0], "<write key>")}: ${module.edge.urls.beacon}/v1/track -d '{"userId":"u1","event":"Hello"}'
-    Profiles are read with a secret key, which no project has before you make one. Past Terraform, for all projects at once (5 minutes later it is in service):
+    Unless secret_keys gave them, make a secret key for every project, without which nobody reads its profiles (in service 5 minutes later):
       printf '%s:\n  secret: [%s]\n' ${join(" ", [for p in keys(var.write_keys) : "${p} $(openssl rand -hex 20)"])} | gcloud secrets versions add ${module.secret.name} --project ${var.account} --data-file=-
     Read the secret keys:
       gcloud secrets versions access latest --secret ${module.secret.name} --project ${var.account}
