@@ -8,17 +8,18 @@ locals {
   table   = "events"
   dead    = "${var.name}-dead"
   pubsub  = "serviceAccount:service-${var.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
-  # Of JSON columns rows have the text.
+  # Fields of a row as infra/gcp/bigquery makes it; of JSON columns it has the text.
   columns = [
     { name = "project", type = "STRING", mode = "REQUIRED", description = "Project of the event" },
     { name = "message_id", type = "STRING", mode = "REQUIRED", description = "Identity of the event" },
     { name = "type", type = "STRING", mode = "NULLABLE", description = "track, page, screen, identify, group or alias" },
-    { name = "event", type = "STRING", mode = "NULLABLE", description = "Name of what was done" },
+    { name = "name", type = "STRING", mode = "NULLABLE", description = "Name of what was done: of the event, page or screen" },
     { name = "user_id", type = "STRING", mode = "NULLABLE", description = "Who did it, if known" },
     { name = "anonymous_id", type = "STRING", mode = "NULLABLE", description = "Which browser or device did it" },
+    { name = "group_id", type = "STRING", mode = "NULLABLE", description = "Which group it is about" },
     { name = "timestamp", type = "TIMESTAMP", mode = "NULLABLE", description = "When it was done" },
     { name = "received_at", type = "TIMESTAMP", mode = "REQUIRED", description = "When the beacon took it" },
-    { name = "origin", type = "STRING", mode = "NULLABLE", description = "Which install took it, if another" },
+    { name = "origin", type = "STRING", mode = "NULLABLE", description = "Which install took it" },
     { name = "context", type = "JSON", mode = "NULLABLE", description = "Circumstances, as they were sent" },
     { name = "properties", type = "JSON", mode = "NULLABLE", description = "What belongs to it, as it was sent" },
     { name = "traits", type = "JSON", mode = "NULLABLE", description = "What is told of who did it, as it was sent" },
@@ -50,7 +51,7 @@ resource "google_bigquery_table" "this" {
   description         = "A row for every enriched event; now and then two, with the same message_id."
   deletion_protection = var.deletion_protection
   schema              = jsonencode(local.columns)
-  clustering          = ["project", "event", "user_id"]
+  clustering          = ["project", "name", "user_id"]
   labels              = var.labels
 
   time_partitioning {

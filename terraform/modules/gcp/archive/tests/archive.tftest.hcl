@@ -18,9 +18,10 @@ run "table" {
       project      = "STRING REQUIRED"
       message_id   = "STRING REQUIRED"
       type         = "STRING NULLABLE"
-      event        = "STRING NULLABLE"
+      name         = "STRING NULLABLE"
       user_id      = "STRING NULLABLE"
       anonymous_id = "STRING NULLABLE"
+      group_id     = "STRING NULLABLE"
       timestamp    = "TIMESTAMP NULLABLE"
       received_at  = "TIMESTAMP REQUIRED"
       origin       = "STRING NULLABLE"
@@ -36,7 +37,7 @@ run "table" {
     error_message = "Events must go by themselves: erasing a person does not reach into the archive."
   }
   assert {
-    condition     = google_bigquery_table.this.clustering == tolist(["project", "event", "user_id"])
+    condition     = google_bigquery_table.this.clustering == tolist(["project", "name", "user_id"])
     error_message = "A project's events must be found without reading all the others'."
   }
   assert {
