@@ -14,6 +14,9 @@ const (
 	defaultOutstanding      = 64
 	defaultOutstandingBytes = 64 << 20
 	defaultDeliveryTime     = time.Minute
+	// lease is for how long Pub/Sub leaves a message with a worker that is silent:
+	// what one had that died is with another after that. It is the least there is.
+	lease = 10 * time.Second
 )
 
 // Delivery is a message as it was pulled.
@@ -54,6 +57,7 @@ func (p *Puller) Run(ctx context.Context) error {
 	s := p.Client.Subscriber(p.Subscription)
 	s.ReceiveSettings.MaxOutstandingMessages = cmp.Or(p.Outstanding, defaultOutstanding)
 	s.ReceiveSettings.MaxOutstandingBytes = cmp.Or(p.OutstandingBytes, defaultOutstandingBytes)
+	s.ReceiveSettings.MaxDurationPerAckExtension = lease
 	if err := s.Receive(ctx, p.deliver); err != nil {
 		return fmt.Errorf("pull from %s: %w", p.Subscription, err)
 	}
