@@ -132,7 +132,7 @@ module "enrich" {
   push_account = local.push_account
 
   stream_triggers = {
-    raw = { stream = module.raw.id, subscription = "${module.raw.name}-enrich" }
+    raw = { stream = module.raw.id, subscription = "${module.raw.name}-enrich", max_deliveries = var.max_deliveries }
   }
 
   depends_on = [google_project_service.this, google_service_account_iam_member.push]
@@ -176,7 +176,7 @@ module "score" {
   push_account = local.push_account
 
   stream_triggers = {
-    enriched = { stream = module.enriched.id, subscription = "${module.enriched.name}-score" }
+    enriched = { stream = module.enriched.id, subscription = "${module.enriched.name}-score", max_deliveries = var.max_deliveries }
   }
 
   # Segments follow time and new rules without events: every minute a sixtieth of all profiles is decided anew.

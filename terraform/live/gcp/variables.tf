@@ -199,6 +199,18 @@ variable "retention_hours" {
   }
 }
 
+variable "max_deliveries" {
+  description = "About how often a message is delivered, seconds to ten minutes apart, before it is given up to the function's dead letters: 30 is some four hours. It bounds what waits, since the function or its table is out of reach; what can never succeed goes into quarantine at once."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = var.max_deliveries >= 5 && var.max_deliveries <= 100 && floor(var.max_deliveries) == var.max_deliveries
+    error_message = "max_deliveries must be a whole number from 5 to 100."
+  }
+}
+
 # Table.
 
 variable "zone" {
