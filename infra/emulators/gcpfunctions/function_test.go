@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -29,9 +30,7 @@ func ask(t *testing.T, h http.Handler, method, path, body string, header http.He
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	resp, err := Hosts{"service": h}.RoundTrip(r)
 	if err != nil {
 		return 0, err.Error(), nil
