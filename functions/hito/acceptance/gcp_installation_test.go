@@ -113,7 +113,7 @@ func planGCP(t *testing.T, root, artifacts string) *deployed.Deployment {
 	terraform("init", "-input=false", "-no-color", "-backend=false")
 	terraform("plan", "-input=false", "-no-color", "-out=plan", "-var=account="+gcpProject, "-var=project_number="+gcpNumber, "-var=region="+gcpRegion,
 		"-var=artifacts_dir="+artifacts, "-var=projects_dir="+filepath.Join(root, "shared", "project", "sample"), `-var=secret_keys={"shop":["demo-secret"]}`,
-		`-var=edge={"kind":"load_balancer","domain":{"name":"t.shop.example"}}`, "-var=archive={}", "-var=max_deliveries=5")
+		`-var=edge={"kind":"load_balancer","domain":{"name":"t.shop.example"}}`, "-var=archive={}", "-var=max_deliveries=10")
 	d, err := deployed.Read(bytes.NewReader(terraform("show", "-json", "plan")))
 	if err != nil {
 		t.Fatal(err)

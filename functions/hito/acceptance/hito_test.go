@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/hitolayer/hito/functions/hito/e2e"
+	"github.com/hitolayer/hito/shared/event"
 	"github.com/hitolayer/hito/shared/ledger"
+	"github.com/hitolayer/hito/shared/stream"
 )
 
 // names are the functions', as in the names of what Terraform deploys.
@@ -186,6 +188,19 @@ func (x *hito) erasure(t *testing.T) {
 	for _, selector := range []string{"user_id:gone", "anonymous_id:gone-anon"} {
 		x.eventually(t, selector+" to be forgotten", func() bool { return x.target.Get("/v1/profiles/"+selector, &p) == e2e.ErrNotFound })
 	}
+}
+
+// page is a record with a page of somebody, called key, as the beacon would make it.
+func page(t *testing.T, project, key string) stream.Record {
+	t.Helper()
+	now := time.Now().UnixMilli()
+	data, err := event.Encode(&event.Record{Project: project, Key: "a:" + key, ReceivedAt: now, Receipt: rand.Uint32(), Events: []*event.Event{{
+		MessageId: "poison-" + key, Type: event.Type_TYPE_PAGE, AnonymousId: key, Timestamp: now, Context: []byte("{}"),
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream.Record{Project: project, Key: "a:" + key, Events: 1, Time: now, Data: data}
 }
 
 func (x *hito) eventually(t *testing.T, what string, ok func() bool) {

@@ -1,9 +1,10 @@
-// Command coldstart measures how long the functions on AWS take from the start
-// of their process until they wait for the first event: what a cold start costs
-// besides Lambda's own part. It runs the real binaries behind the Lambda Runtime
-// API, with a stand-in for S3 and Secrets Manager that has the sample project.
+// Command coldstart measures how long functions take from the start of their
+// process until they are ready: what a cold start costs besides the cloud's own
+// part. It runs the real packages, with stand-ins for the cloud's APIs that have
+// the sample project: on AWS behind the Lambda Runtime API until the first event
+// is asked for, on Google Cloud until the port answers.
 //
-//	go run ./infra/pack/coldstart [-n 40] [function ...]
+//	go run ./infra/pack/coldstart [-cloud aws|gcp] [-n 40] [function ...]
 package main
 
 import (
@@ -12,16 +13,22 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
-
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
-
-	"github.com/hitolayer/hito/infra/emulators/awslambda"
-	"github.com/hitolayer/hito/infra/pack/aws"
 )
+
+// measured is one start of a function.
+type measured struct {
+	ready, cpu time.Duration
+}
+
+// function is a function ready to be started.
+type function struct {
+	name        string
+	zip, binary int // bytes
+	start       func(context.Context) (measured, error)
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -34,75 +41,42 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("coldstart", flag.ExitOnError)
+	cloud := flags.String("cloud", "aws", "aws or gcp")
 	times := flags.Int("n", 40, "how many starts of each function")
 	root := flags.String("root", ".", "the module's `folder`")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	build, ok := map[string]func(ctx context.Context, root, dir string, names []string) (functions []function, end func(), err error){"aws": onAWS, "gcp": onGCP}[*cloud]
+	if !ok {
+		return fmt.Errorf("no cloud %q: use aws or gcp", *cloud)
 	}
 	dir, err := os.MkdirTemp("", "hito-coldstart-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	packages, err := aws.Build{Root: *root, Out: dir, Arch: runtime.GOARCH, Functions: flags.Args()}.Run(ctx)
+	functions, end, err := build(ctx, *root, dir, flags.Args())
 	if err != nil {
 		return err
 	}
-	stand := newStand()
-	defer stand.close()
-	fmt.Printf("| function (%s) | exec → ready, median | least | 95 %% | CPU until the first answer | zip |\n|---|---|---|---|---|---|\n", runtime.GOARCH)
-	for _, p := range packages {
-		bootstrap, err := unpack(filepath.Join(dir, p.Function+".zip"), filepath.Join(dir, p.Function))
-		if err != nil {
-			return err
-		}
+	defer end()
+	fmt.Printf("| function (%s, %s) | exec → ready, median | least | 95 %% | CPU until it ends | zip | binary |\n|---|---|---|---|---|---|---|\n", *cloud, runtime.GOARCH)
+	for _, f := range functions {
 		var ready, cpu []time.Duration
 		for range *times {
-			s, err := start(ctx, p.Function, bootstrap, stand.url)
+			m, err := f.start(ctx)
 			if err != nil {
-				return err
+				return fmt.Errorf("%s: %w", f.name, err)
 			}
-			ready, cpu = append(ready, s.InitTimes[0]), append(cpu, s.CPU)
+			ready, cpu = append(ready, m.ready), append(cpu, m.cpu)
 		}
 		slices.Sort(ready)
 		slices.Sort(cpu)
-		fmt.Printf("| %s | %s | %s | %s | %s | %.2f MB |\n", p.Function,
-			ms(ready[len(ready)/2]), ms(ready[0]), ms(ready[len(ready)*95/100]), ms(cpu[len(cpu)/2]), float64(p.Zip)/1e6)
+		fmt.Printf("| %s | %s | %s | %s | %s | %.2f MB | %.1f MB |\n", f.name, ms(ready[len(ready)/2]), ms(ready[0]), ms(ready[len(ready)*95/100]),
+			ms(cpu[len(cpu)/2]), float64(f.zip)/1e6, float64(f.binary)/1e6)
 	}
 	return nil
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
-
-// function returns a function that runs the bootstrap, with all variables there
-// are, in an AWS that is at url.
-func function(name, bootstrap, url string) *awslambda.Function {
-	return &awslambda.Function{
-		Name: name, Bootstrap: bootstrap, MemoryMB: 512,
-		Env: map[string]string{
-			"HITO_TABLE": "hito", "HITO_PROJECTS_BUCKET": bucket, "HITO_RAW_STREAM": "raw", "HITO_ENRICHED_STREAM": "enriched",
-			"HITO_ACTIONS_STREAM": url + "/actions", "HITO_SECRET": secret,
-		},
-		Endpoints:   map[string]string{"AWS_ENDPOINT_URL": url},
-		Credentials: sdk.Credentials{AccessKeyID: "test", SecretAccessKey: "test", SessionToken: "test"},
-	}
-}
-
-// events are events that a function answers at once, and without AWS.
-var events = map[string]string{
-	"beacon":  `{"version":"2.0","rawPath":"/none","headers":{},"requestContext":{"http":{"method":"GET","path":"/none","sourceIp":"192.0.2.1"}}}`,
-	"profile": `{"version":"2.0","rawPath":"/none","headers":{},"requestContext":{"http":{"method":"GET","path":"/none","sourceIp":"192.0.2.1"}}}`,
-	"enrich":  `{"Records":[]}`,
-	"score":   `{"Records":[]}`,
-}
-
-// start starts a function once, has it answer once, and ends it.
-func start(ctx context.Context, name, bootstrap, url string) (awslambda.Stats, error) {
-	f := function(name, bootstrap, url)
-	_, err := f.Invoke(ctx, []byte(events[name]))
-	f.Close()
-	if err != nil {
-		return awslambda.Stats{}, fmt.Errorf("%s: %w\n%s", name, err, f.Log.String())
-	}
-	return f.Stats(), nil
-}

@@ -15,7 +15,7 @@ import (
 // TestStart starts every packaged function behind the Runtime API: what it
 // looks for as it starts is what it may read, and with something out of place it
 // says so and does not start.
-func TestStart(t *testing.T) {
+func TestStartAWS(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds every function")
 	}
@@ -35,7 +35,7 @@ func TestStart(t *testing.T) {
 			}
 			s := newStand()
 			defer s.close()
-			stats, err := start(t.Context(), p.Function, bootstrap, s.url)
+			stats, err := startAWS(t.Context(), p.Function, bootstrap, s.url)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,7 +83,7 @@ func broken(t *testing.T, name, bootstrap, url string) {
 		"nobody answers":       {func(f *awslambda.Function) { f.Endpoints["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1" }, "cannot start"},
 		"nobody it may act as": {func(f *awslambda.Function) { f.Credentials.AccessKeyID = "" }, "AWS_ACCESS_KEY_ID"},
 	} {
-		f := function(name, bootstrap, url)
+		f := awsFunction(name, bootstrap, url)
 		c.spoil(f)
 		_, err := f.Invoke(t.Context(), []byte(events[name]))
 		f.Close()
