@@ -51,7 +51,11 @@ terraform-test: ## Test the Terraform code, and its plans against the policies (
 
 .PHONY: acceptance-aws
 acceptance-aws: ## Deploy to AWS emulators with Terraform, and drive what is deployed (needs Node.js, Java, Python with moto, terraform)
-	$(GO) test -tags acceptance -timeout 30m -count=1 -v ./functions/hito/acceptance
+	$(GO) test -tags acceptance -run TestAWS -timeout 30m -count=1 -v ./functions/hito/acceptance
+
+.PHONY: acceptance-gcp
+acceptance-gcp: ## Plan Google Cloud with Terraform, and drive what is planned on Google's emulators (needs Node.js, gcloud's emulators, terraform)
+	$(GO) test -tags acceptance -run TestGCP -timeout 30m -count=1 -v ./functions/hito/acceptance
 
 .PHONY: check
 check: ## Check form, style and what is generated

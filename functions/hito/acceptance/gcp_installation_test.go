@@ -270,11 +270,10 @@ func (x *gcpInstallation) front(t *testing.T) http.Handler {
 		}
 		return x.hosts[f.Name+"-"+gcpNumber+"."+f.Location+".run.app"]
 	}
-	i := slices.IndexFunc(x.deployment.URLMaps, func(m deployed.URLMap) bool { return len(m.Matchers) > 0 }) // the other one redirects
-	if i < 0 {
-		t.Fatalf("no URL map routes anything: %+v", x.deployment.URLMaps)
+	if len(x.deployment.URLMaps) != 1 || len(x.deployment.URLMaps[0].Matchers) != 1 {
+		t.Fatalf("want a URL map with a single matcher: %+v", x.deployment.URLMaps)
 	}
-	m := x.deployment.URLMaps[i].Matchers[0]
+	m := x.deployment.URLMaps[0].Matchers[0]
 	out := &gcpfunctions.URLMap{Default: service(m.Default)}
 	for _, r := range m.Rules {
 		out.Rules = append(out.Rules, gcpfunctions.PathRule{Paths: r.Paths, Service: service(r.Function)})
