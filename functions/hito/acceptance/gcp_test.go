@@ -34,6 +34,7 @@ func TestGCP(t *testing.T) {
 	inOrder(t, x.explain, []step{
 		{"AccessLog", x.accessLog},
 		{"SDKs", x.sdks},
+		{"CPU", x.cpu},
 		{"MessagesComeAgain", x.messagesComeAgain},
 		{"FunctionsAreKilled", x.functionsAreKilled},
 		{"GoogleFails", x.googleFails},
@@ -50,6 +51,32 @@ func (x *gcpInstallation) accessLog(t *testing.T) {
 	x.set(0.1, nil)
 	defer x.set(0, nil)
 	e2e.Same(t, e2e.AccessLog(t, x.target), e2e.AccessLog(t, x.local(t)))
+}
+
+// cpu tells what functions take: the processor time of whole processes, from their
+// start until they are killed with nothing left to do.
+func (x *gcpInstallation) cpu(t *testing.T) {
+	ended := func() map[string]gcpfunctions.Stats {
+		stats := map[string]gcpfunctions.Stats{}
+		for name, f := range x.functions {
+			for f.Kill() {
+			}
+			x.eventually(t, name+" to end", func() bool { return f.Ended() })
+			stats[name] = f.Stats()
+		}
+		return stats
+	}
+	for _, perRequest := range []int{1, 10} {
+		const events = 10_000
+		before := ended()
+		x.loaded(t, events, perRequest)
+		for name, s := range ended() {
+			requests := s.Requests - before[name].Requests
+			cpu := s.CPU - before[name].CPU
+			t.Logf("%d events, %d in a request of the beacon's: %s served %d requests and took %v of each, %v of each event",
+				events, perRequest, name, requests, (cpu / time.Duration(max(1, requests))).Round(time.Microsecond), (cpu / events).Round(100*time.Nanosecond))
+		}
+	}
 }
 
 func (x *gcpInstallation) messagesComeAgain(t *testing.T) {

@@ -115,9 +115,14 @@ func (x *hito) sdks(t *testing.T) {
 // load sends events for new visitors and sees to it that each counts once.
 func (x *hito) load(t *testing.T, events int) {
 	t.Helper()
+	x.loaded(t, events, 10)
+}
+
+func (x *hito) loaded(t *testing.T, events, perRequest int) {
+	t.Helper()
 	plain := x.target
 	plain.URL = x.plain
-	t.Log(plain.Hito(t, "load", "--events", fmt.Sprint(events), "--visitors", "150", "--per-request", "10", "--connections", "4",
+	t.Log(plain.Hito(t, "load", "--events", fmt.Sprint(events), "--visitors", "150", "--per-request", fmt.Sprint(perRequest), "--connections", "4",
 		"--duration", "2m", "--drain", "3m", "--seed", fmt.Sprint(rand.Uint32()), "--verify"))
 	x.balanced(t)
 }

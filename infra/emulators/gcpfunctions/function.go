@@ -46,6 +46,7 @@ type Function struct {
 
 	mu       sync.Mutex // guards what follows
 	live     []*instance
+	running  int // processes, those that die included
 	starting int
 	waiting  int           // requests without an instance
 	changed  chan struct{} // closed when something changes
@@ -258,6 +259,7 @@ func (f *Function) start() (<-chan error, error) {
 		if err == nil {
 			f.stats.StartTimes = append(f.stats.StartTimes, i.startTime)
 			f.live = append(f.live, i)
+			f.running++
 			f.tasks.Go(func() { f.bury(i) })
 			if f.closed {
 				i.kill()
@@ -293,6 +295,7 @@ func (f *Function) bury(i *instance) {
 	if state := i.cmd.ProcessState; state != nil {
 		f.stats.CPU += state.UserTime() + state.SystemTime()
 	}
+	f.running--
 	f.broadcast()
 }
 
@@ -321,6 +324,13 @@ func (f *Function) Kill() bool {
 	}
 	f.mu.Unlock()
 	return most != nil && f.killInstance(most)
+}
+
+// Ended tells whether no instance runs any more, so that Stats has the CPU of all.
+func (f *Function) Ended() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.running == 0 && f.starting == 0
 }
 
 func (f *Function) killInstance(i *instance) bool {
