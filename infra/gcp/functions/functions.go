@@ -26,6 +26,18 @@ func early(ctx context.Context, margin time.Duration) (context.Context, context.
 	return context.WithDeadline(ctx, deadline.Add(-min(margin, time.Until(deadline)/4)))
 }
 
+// settling returns a context that ends in time to answer, but not because whoever
+// called is gone: what has happened is booked all the same, since some of it
+// happens only once. Of a ctx without an end it ends after most.
+func settling(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(most)
+	}
+	left := min(answerMargin, time.Until(deadline)/4)
+	return context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(-left))
+}
+
 // logger returns log, or else the default.
 func logger(log *slog.Logger) *slog.Logger {
 	if log == nil {

@@ -19,8 +19,8 @@ import (
 // Settler takes messages through a stream.Handler, and sees to it that each of
 // their records ends where it should: done, in quarantine, or delivered again.
 //
-// A message of which a record failed for a while comes again whole. What failed
-// for good, or cannot be read, goes to quarantine and counts as done. When a
+// A message of which a record failed for a while comes again whole. Else what
+// failed for good, or cannot be read, goes to quarantine and counts as done. When a
 // handler panics its call is halved until the record is found, which then fails
 // as any other: the subscription's bounded attempts decide, after which the
 // message comes once more as a dead letter. What still fails with the third
@@ -65,14 +65,15 @@ func (s *Settler) Deliver(ctx context.Context, m *Message) error {
 	work, cancel := early(ctx, margin(s.Margin))
 	defer cancel()
 	if err := d.open(); err != nil {
-		if !d.last() && errors.Is(err, pack.ErrForm) { // which a later build mends: one is being deployed
-			return err
+		if !errors.Is(err, pack.ErrForm) { // which a later build mends: one is being deployed
+			err = stream.Permanent(err)
 		}
-		d.records = []stream.Record{{ID: d.id, Time: m.Published.UnixMilli(), Data: m.Data}}
-		d.failed = []error{stream.Permanent(err)}
-		return d.settle(ctx, work)
-	}
-	if len(d.records) > 0 {
+		whole := stream.Record{ID: d.id, Data: m.Data}
+		if !m.Published.IsZero() {
+			whole.Time = m.Published.UnixMilli()
+		}
+		d.records, d.failed = []stream.Record{whole}, []error{err}
+	} else if len(d.records) > 0 {
 		_, _ = d.call(d.page.With(work), 0, len(d.records)) // d.failed has it all
 	}
 	return d.settle(ctx, work)
@@ -114,7 +115,6 @@ func (d *delivery) call(ctx context.Context, from, to int) (told bool, stop erro
 			return false, nil
 		}
 	}
-	d.page.Forget(mark)
 	panicked, ok := errors.AsType[*stream.PanicError](err)
 	if to-from == 1 || ctx.Err() != nil || !ok && !d.m.Final {
 		for i := from; i < to; i++ {
@@ -123,11 +123,15 @@ func (d *delivery) call(ctx context.Context, from, to int) (told bool, stop erro
 		if ok {
 			d.tell(ctx, panicked, from, to)
 		}
-		if ctx.Err() != nil || !ok && !d.m.Final {
+		switch {
+		case ctx.Err() != nil:
+			stop = ctx.Err()
+		case !ok && !d.m.Final && !stream.IsPermanent(err): // which says nothing of others
 			stop = err
 		}
 		return ok, stop
 	}
+	d.page.Forget(mark) // what is not called again keeps its acceptance
 	half := from + (to-from)/2
 	if told, stop = d.call(ctx, from, half); stop == nil {
 		var also bool
@@ -151,7 +155,8 @@ var errFailed = errors.New("the handler failed on it and does not say why")
 func (d *delivery) blame(failures stream.Failures, from, to int) error {
 	for _, f := range failures {
 		if f.Index < 0 || f.Index >= to-from {
-			return fmt.Errorf("the handler names records that %d do not have: %w", to-from, failures)
+			// Whether one of these is permanent says nothing: it is not known of which record.
+			return fmt.Errorf("the handler names records that %d do not have: %v", to-from, failures)
 		}
 	}
 	for _, f := range failures {
@@ -167,8 +172,11 @@ func (d *delivery) tell(ctx context.Context, p *stream.PanicError, from, to int)
 
 // settle puts what failed for good in quarantine, and books what was recorded.
 // work is the context that the handler had.
+//
+// What comes again leaves nothing in quarantine: who puts an entry there books its
+// outcome, and the record might succeed the next time.
 func (d *delivery) settle(ctx, work context.Context) error {
-	ctx, end := early(ctx, answerMargin)
+	ctx, end := settling(ctx, margin(d.s.Margin))
 	defer end()
 	var entries []quarantine.Entry
 	var why error
@@ -181,9 +189,12 @@ func (d *delivery) settle(ctx, work context.Context) error {
 			why = cmp.Or(why, err)
 		}
 	}
-	if len(entries) > 0 {
+	quarantined := 0
+	if len(entries) > 0 && why == nil {
 		if err := d.s.Quarantine.Put(ctx, entries); err != nil {
-			why = cmp.Or(why, fmt.Errorf("put %d records in quarantine: %w", len(entries), err))
+			why = fmt.Errorf("put %d records in quarantine: %w", len(entries), err)
+		} else {
+			quarantined = len(entries)
 		}
 	}
 	if err := d.book(ctx, why == nil); err != nil {
@@ -195,7 +206,7 @@ func (d *delivery) settle(ctx, work context.Context) error {
 	}
 	d.s.emit(ctx,
 		telemetry.Value{Name: "records_redelivered", Unit: telemetry.Count, V: float64(again)},
-		telemetry.Value{Name: "records_quarantined", Unit: telemetry.Count, V: float64(len(entries))})
+		telemetry.Value{Name: "records_quarantined", Unit: telemetry.Count, V: float64(quarantined)})
 	if why != nil {
 		return fmt.Errorf("%s: message %s of %d records comes again, attempt %d: %w", d.s.Group, d.id, len(d.records), d.m.Attempt, why)
 	}
@@ -246,7 +257,7 @@ func (d *delivery) book(ctx context.Context, done bool) error {
 	if len(deltas) == 0 {
 		return nil
 	}
-	if err := d.s.Ledger.CommitOnce(ctx, d.id, deltas); err != nil {
+	if err := d.s.Ledger.CommitOnce(ctx, d.s.Group+"/"+d.id, deltas); err != nil {
 		return fmt.Errorf("commit message %s: %w", d.id, err)
 	}
 	return nil
