@@ -79,7 +79,8 @@ func (l *Ledger) Commit(ctx context.Context, log string, bookings []ledger.Booki
 }
 
 // CommitOnce books deltas unless they were booked under the id before. It may be
-// repeated with the same deltas after an error, which some may have survived.
+// repeated with the same deltas after an error, which some may have survived. A
+// delta that counts nothing books the id in its project and hour all the same.
 func (l *Ledger) CommitOnce(ctx context.Context, id string, deltas []ledger.Delta) error {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id)) // never fails
@@ -111,15 +112,10 @@ func (l *Ledger) CommitOnce(ctx context.Context, id string, deltas []ledger.Delt
 // add adds to a row's sums unless the id was booked there.
 func (l *Ledger) add(ctx context.Context, key, id string, row map[string]int64) error {
 	m := bigtable.NewMutation()
-	changes := false
 	for column, n := range row {
 		if n != 0 {
 			m.AddIntToCell(sums, column, 0, n)
-			changes = true
 		}
-	}
-	if !changes {
-		return nil
 	}
 	m.Set(booked, id, bigtable.Now(), nil)
 	was := bigtable.ChainFilters(bigtable.FamilyFilter(booked), bigtable.ColumnRangeFilter(booked, id, id+"\x00"))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 
@@ -107,5 +108,47 @@ func TestLedgerCommits(t *testing.T) {
 	}
 	if _, err := l.Totals(ctx, "shop"); err == nil {
 		t.Error("read though ended")
+	}
+}
+
+// TestLedgerClaims: what counts nothing books its id all the same, in its own
+// project and hour, and shows in no series.
+func TestLedgerClaims(t *testing.T) {
+	l := &Ledger{Table: table(t, emulators.Bigtable(t))}
+	const minute = 29_000_000
+	claim := []ledger.Delta{{Project: "shop", Source: "m.0", Minute: minute}, {Project: "news", Source: "m.1", Minute: minute, Segments: map[string]int64{"big": 0}}}
+	scored := slices.Clone(claim)
+	for i := range scored {
+		scored[i].Counts = ledger.Counts{Scored: 1}
+	}
+	for range 2 {
+		if err := l.CommitOnce(t.Context(), "m", claim); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.CommitOnce(t.Context(), "m", scored); err != nil {
+		t.Fatal(err)
+	}
+	for _, project := range []string{"shop", "news"} {
+		got, err := l.Totals(t.Context(), project)
+		if want := (ledger.Totals{Segments: map[string]int64{}}); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: claimed, then booked: %+v, %v", project, got, err)
+		}
+		if minutes, err := l.Minutes(t.Context(), project, 0, minute); err != nil || len(minutes) != 0 {
+			t.Errorf("%s: claims are the minutes %+v, %v", project, minutes, err)
+		}
+	}
+	// Another id, and another hour of the same one, are not claimed.
+	scored[1].Minute += 60
+	if err := l.CommitOnce(t.Context(), "m", scored); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.CommitOnce(t.Context(), "n", scored[:1]); err != nil {
+		t.Fatal(err)
+	}
+	for _, project := range []string{"shop", "news"} {
+		if got, err := l.Totals(t.Context(), project); err != nil || got.Scored != 1 {
+			t.Errorf("%s: %+v, %v, want 1 scored", project, got, err)
+		}
 	}
 }
