@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/hitolayer/hito/infra/gcp/pubsub/message"
@@ -26,10 +27,14 @@ import (
 // message comes once more as a dead letter. What still fails with the third
 // attempt of that goes to quarantine.
 //
+// Messages that come while others are being handled are handled together, by one
+// call: else those of one busy visitor would each read the same fragment, and all
+// but one of them would write it in vain. Each message is settled by itself.
+//
 // It is safe for concurrent use.
 type Settler struct {
-	// Handler is called with a message's records. Its context ends Margin before
-	// the delivery's, and belongs to a Book.
+	// Handler is called with messages' records. Its context ends Margin before the
+	// last delivery's, or when nobody waits for it any longer, and belongs to a Book.
 	Handler stream.Handler
 	// Group names the consumer in logs and telemetry: "score".
 	Group string
@@ -46,6 +51,12 @@ type Settler struct {
 	Log *slog.Logger
 	// Margin is the time kept for settling, 2 s when 0.
 	Margin time.Duration
+	// Calls is how many calls of the handler there are at a time, at most: 4 when 0.
+	Calls int
+
+	mu      sync.Mutex
+	calls   int
+	waiting []*delivery // for a call, in order of arrival
 }
 
 // Ledger is what a Settler needs of one.
@@ -61,9 +72,10 @@ const lastAttempt = 3
 // Deliver takes a message. It returns nil once the message is to be acknowledged,
 // and else why it must come again.
 func (s *Settler) Deliver(ctx context.Context, m *Message) error {
-	d := delivery{s: s, m: m, id: message.Identity(m.Data, m.Attributes, m.ID)}
+	d := &delivery{s: s, m: m, id: message.Identity(m.Data, m.Attributes, m.ID), ctx: ctx, settled: make(chan error, 1)}
 	work, cancel := early(ctx, margin(s.Margin))
 	defer cancel()
+	d.work = work
 	if err := d.open(); err != nil {
 		if !errors.Is(err, pack.ErrForm) { // which a later build mends: one is being deployed
 			err = stream.Permanent(err)
@@ -73,10 +85,17 @@ func (s *Settler) Deliver(ctx context.Context, m *Message) error {
 			whole.Time = m.Published.UnixMilli()
 		}
 		d.records, d.failed = []stream.Record{whole}, []error{err}
-	} else if len(d.records) > 0 {
-		_, _ = d.call(d.page.With(work), 0, len(d.records)) // d.failed has it all
 	}
-	return d.settle(ctx, work)
+	var err error
+	if d.failed == nil && len(d.records) > 0 {
+		err = s.handle(d)
+	} else {
+		err = d.settle(work)
+	}
+	if err != nil {
+		return d.again(err)
+	}
+	return nil
 }
 
 // delivery is a message on its way through the handler.
@@ -84,9 +103,13 @@ type delivery struct {
 	s       *Settler
 	m       *Message
 	id      string
+	ctx     context.Context // ends when whoever delivered does not wait any longer
+	work    context.Context // ends while there is time to settle
+	group   *group          // whose records this message's are among, once they are called
 	records []stream.Record
-	failed  []error // by record
-	page    ledger.Page
+	failed  []error        // by record
+	deltas  []ledger.Delta // what was recorded of the records
+	settled chan error     // gets what Deliver returns
 }
 
 // last tells whether what fails is not to come again.
@@ -97,86 +120,17 @@ func (d *delivery) open() (err error) {
 	for i := range d.records {
 		d.records[i].Attempt = max(d.m.Attempt, 1)
 	}
-	d.failed = make([]error, len(d.records))
 	return err
-}
-
-// call calls the handler with records, and enters in d.failed what became of
-// them. What panics is halved until the record is found, and what fails of a dead
-// letter too. told says that a panic was logged; stop, that it is no use to go on.
-func (d *delivery) call(ctx context.Context, from, to int) (told bool, stop error) {
-	mark := d.page.Mark()
-	err := stream.Call(ctx, d.s.Handler, d.records[from:to])
-	if err == nil {
-		return false, nil
-	}
-	if failures, ok := err.(stream.Failures); ok { // a wrapped one speaks of another batch
-		if err = d.blame(failures, from, to); err == nil {
-			return false, nil
-		}
-	}
-	panicked, ok := errors.AsType[*stream.PanicError](err)
-	if to-from == 1 || ctx.Err() != nil || !ok && !d.m.Final {
-		for i := from; i < to; i++ {
-			d.failed[i] = err
-		}
-		if ok {
-			d.tell(ctx, panicked, from, to)
-		}
-		switch {
-		case ctx.Err() != nil:
-			stop = ctx.Err()
-		case !ok && !d.m.Final && !stream.IsPermanent(err): // which says nothing of others
-			stop = err
-		}
-		return ok, stop
-	}
-	d.page.Forget(mark) // what is not called again keeps its acceptance
-	half := from + (to-from)/2
-	if told, stop = d.call(ctx, from, half); stop == nil {
-		var also bool
-		also, stop = d.call(ctx, half, to)
-		told = told || also
-	} else {
-		for i := half; i < to; i++ {
-			d.failed[i] = stop
-		}
-	}
-	if ok && !told { // it does not come again
-		d.tell(ctx, panicked, from, to)
-		told = true
-	}
-	return told, stop
-}
-
-var errFailed = errors.New("the handler failed on it and does not say why")
-
-// blame enters failures by position in d.failed.
-func (d *delivery) blame(failures stream.Failures, from, to int) error {
-	for _, f := range failures {
-		if f.Index < 0 || f.Index >= to-from {
-			// Whether one of these is permanent says nothing: it is not known of which record.
-			return fmt.Errorf("the handler names records that %d do not have: %v", to-from, failures)
-		}
-	}
-	for _, f := range failures {
-		d.failed[from+f.Index] = cmp.Or(f.Err, errFailed)
-	}
-	return nil
-}
-
-func (d *delivery) tell(ctx context.Context, p *stream.PanicError, from, to int) {
-	logger(d.s.Log).ErrorContext(ctx, "a handler panicked", "group", d.s.Group, "records", to-from,
-		"first", d.records[from].ID, "panic", p.Value, "stack", string(p.Stack))
 }
 
 // settle puts what failed for good in quarantine, and books what was recorded.
 // work is the context that the handler had.
 //
-// What comes again leaves nothing in quarantine: who puts an entry there books its
-// outcome, and the record might succeed the next time.
-func (d *delivery) settle(ctx, work context.Context) error {
-	ctx, end := settling(ctx, margin(d.s.Margin))
+// What comes again leaves nothing in quarantine, which books its entries: the
+// record might succeed the next time. That can happen only when, after it was put
+// there, the commit fails.
+func (d *delivery) settle(work context.Context) error {
+	ctx, end := settling(d.ctx, margin(d.s.Margin))
 	defer end()
 	var entries []quarantine.Entry
 	var why error
@@ -197,81 +151,52 @@ func (d *delivery) settle(ctx, work context.Context) error {
 			quarantined = len(entries)
 		}
 	}
-	if err := d.book(ctx, why == nil); err != nil {
-		why = cmp.Or(why, err)
+	if why == nil {
+		why = d.commit(ctx)
 	}
-	again := 0
-	if why != nil {
-		again = len(d.records)
-	}
-	d.s.emit(ctx,
-		telemetry.Value{Name: "records_redelivered", Unit: telemetry.Count, V: float64(again)},
-		telemetry.Value{Name: "records_quarantined", Unit: telemetry.Count, V: float64(quarantined)})
-	if why != nil {
-		return fmt.Errorf("%s: message %s of %d records comes again, attempt %d: %w", d.s.Group, d.id, len(d.records), d.m.Attempt, why)
-	}
-	return nil
+	d.s.emit(ctx, "records_quarantined", quarantined)
+	return why
 }
 
-// book books what was recorded: of no record, always, since it says what has
-// happened and does so only once; of the records, once they are all done. An
+// again tells why the message comes again.
+func (d *delivery) again(why error) error {
+	d.s.emit(d.ctx, "records_redelivered", len(d.records))
+	return fmt.Errorf("%s: message %s of %d records comes again, attempt %d: %w", d.s.Group, d.id, len(d.records), d.m.Attempt, why)
+}
+
+// commit books what was recorded of the records, once they are all done. An
 // event has one outcome: of a record that is in quarantine, which books that,
 // only the acceptance is kept. What is booked of it, even if nothing, claims the
 // message: should it come again, and the record succeed that time, its events
 // have their outcome already.
-func (d *delivery) book(ctx context.Context, done bool) error {
+func (d *delivery) commit(ctx context.Context) error {
 	if d.s.Ledger == nil {
 		return nil
 	}
-	byID := make(map[string]int, len(d.records))
-	for i := range d.records {
-		byID[d.records[i].ID] = i
-	}
-	var loose, deltas []ledger.Delta
-	for _, delta := range d.page.Take() {
-		delta = delta.Whole()
-		i, ok := byID[delta.Source]
-		if !ok {
-			loose = append(loose, delta)
+	for i, err := range d.failed {
+		if err == nil {
 			continue
 		}
-		if d.failed[i] != nil {
-			delta.Counts = ledger.Counts{Accepted: delta.Counts.Accepted}
+		r := &d.records[i]
+		for at := range d.deltas {
+			if delta := &d.deltas[at]; delta.Source == r.ID {
+				delta.Counts = ledger.Counts{Accepted: delta.Counts.Accepted}
+			}
 		}
-		deltas = append(deltas, delta)
+		d.deltas = append(d.deltas, ledger.Delta{Project: r.Project, Source: r.ID, Minute: r.Time / 60_000})
 	}
-	if len(loose) > 0 {
-		if err := d.s.Ledger.Record(ctx, loose); err != nil {
-			return fmt.Errorf("record what message %s has changed: %w", d.id, err)
-		}
-	}
-	if !done {
+	if len(d.deltas) == 0 {
 		return nil
 	}
-	for i, err := range d.failed {
-		if err != nil {
-			r := &d.records[i]
-			deltas = append(deltas, ledger.Delta{Project: r.Project, Source: r.ID, Minute: r.Time / 60_000})
-		}
-	}
-	if len(deltas) == 0 {
-		return nil
-	}
-	if err := d.s.Ledger.CommitOnce(ctx, d.s.Group+"/"+d.id, deltas); err != nil {
+	if err := d.s.Ledger.CommitOnce(ctx, d.s.Group+"/"+d.id, d.deltas); err != nil {
 		return fmt.Errorf("commit message %s: %w", d.id, err)
 	}
 	return nil
 }
 
-// emit emits values unless all of them are 0: messages that go well say nothing.
-func (s *Settler) emit(ctx context.Context, values ...telemetry.Value) {
-	if s.Telemetry == nil {
-		return
-	}
-	for _, v := range values {
-		if v.V != 0 {
-			s.Telemetry.Emit(ctx, s.Group, values...)
-			return
-		}
+// emit emits a count unless it is 0: messages that go well say nothing.
+func (s *Settler) emit(ctx context.Context, name string, n int) {
+	if s.Telemetry != nil && n > 0 {
+		s.Telemetry.Emit(ctx, s.Group, telemetry.Value{Name: name, Unit: telemetry.Count, V: float64(n)})
 	}
 }

@@ -188,6 +188,7 @@ func TestLooseIsBookedAtOnce(t *testing.T) {
 				}
 				if end == nil { // whoever called is gone
 					cancel()
+					<-ctx.Done()
 					return ctx.Err()
 				}
 				return end(records)
