@@ -11,10 +11,9 @@ type gcpMeasured struct {
 	eventsPerRequest float64
 
 	// CPU, in seconds of a whole processor.
-	beaconCPU float64 // per request; measured
-	pushCPU   float64 // per message pushed or pulled, besides its events; measured
-	enrichCPU float64 // per event; measured
-	scoreCPU  float64 // per event; measured
+	beaconCPU                  float64 // per request; measured
+	enrichMessage, enrichEvent float64 // per message pushed, and per event in it; measured
+	scoreMessage, scoreEvent   float64 // the same, fragments loaded and saved; measured
 
 	// Bytes on the topics per event, as packed.
 	rawBytes, enrichedBytes float64 // assumed
@@ -106,13 +105,13 @@ func computeGCP(rate float64, always bool, m gcpMeasured, p gcpPrices) gcpLoad {
 	l.rawMessages = messages(requests, rate, l.beacons, m)
 
 	each := rate / l.rawMessages
-	enrichCPU := m.pushCPU + each*m.enrichCPU
+	enrichCPU := m.enrichMessage + each*m.enrichEvent
 	enrichTime := m.publish*1.5 + m.commit + enrichCPU
 	l.enrichers = instances(l.rawMessages, enrichCPU, enrichTime)
 	l.enrichedMessages = messages(l.rawMessages, rate, l.enrichers, m)
 
 	each = rate / l.enrichedMessages
-	scoreCPU := m.pushCPU + each*m.scoreCPU
+	scoreCPU := m.scoreMessage + each*m.scoreEvent
 	scoreTime := m.load + 2*m.save + m.commit + scoreCPU
 	l.scorers = instances(l.enrichedMessages, scoreCPU, scoreTime)
 	l.latency = beaconTime + 2*m.deliver + enrichTime + scoreTime

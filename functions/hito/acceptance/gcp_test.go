@@ -67,14 +67,14 @@ func (x *gcpInstallation) cpu(t *testing.T) {
 		return stats
 	}
 	for _, perRequest := range []int{1, 10} {
-		const events = 10_000
+		events := 1000 * perRequest
 		before := ended()
 		x.loaded(t, events, perRequest)
 		for name, s := range ended() {
 			requests := s.Requests - before[name].Requests
 			cpu := s.CPU - before[name].CPU
 			t.Logf("%d events, %d in a request of the beacon's: %s served %d requests and took %v of each, %v of each event",
-				events, perRequest, name, requests, (cpu / time.Duration(max(1, requests))).Round(time.Microsecond), (cpu / events).Round(100*time.Nanosecond))
+				events, perRequest, name, requests, (cpu / time.Duration(max(1, requests))).Round(time.Microsecond), (cpu / time.Duration(events)).Round(100*time.Nanosecond))
 		}
 	}
 }
