@@ -4,6 +4,7 @@
 package googleapis
 
 import (
+	"cmp"
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +40,9 @@ type object struct {
 	contentType string
 }
 
+// at is the generation as the API writes it: that of no object is 0.
+func (o object) at() string { return strconv.FormatInt(o.generation, 10) }
+
 // Put puts an object in a bucket, and makes the bucket if there is none.
 func (s *Storage) Put(bucket, key string, data []byte) {
 	s.mu.Lock()
@@ -53,7 +58,7 @@ func (s *Storage) Put(bucket, key string, data []byte) {
 
 func (s *Storage) put(bucket, key string, data []byte, contentType string) object {
 	s.generation++
-	o := object{slices.Clone(data), 1_700_000_000_000_000 + s.generation, contentType}
+	o := object{slices.Clone(data), 1_700_000_000_000_000 + s.generation, cmp.Or(contentType, "application/octet-stream")}
 	s.buckets[bucket][key] = o
 	return o
 }
@@ -91,17 +96,10 @@ const maxUpload = 16 << 20
 
 // ServeHTTP serves reads of an object and uploads of one in one request.
 func (s *Storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := r.URL.EscapedPath()
-	rest, upload := strings.CutPrefix(path, "/upload")
-	rest, ok := strings.CutPrefix(rest, "/storage/v1/b/")
-	bucket, key, _ := strings.Cut(rest, "/o")
-	key = unescape(strings.TrimPrefix(key, "/"))
+	bucket, key, upload, ok := name(r.URL)
 	q := r.URL.Query()
-	if upload {
-		key = q.Get("name")
-	}
-	bucket = unescape(bucket)
-	data, err := io.ReadAll(io.LimitReader(r.Body, maxUpload))
+	media := q.Get("alt") == "media"
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxUpload))
 	s.mu.Lock()
 	s.calls = append(s.calls, r.Method+" "+bucket+"/"+key)
 	s.mu.Unlock()
@@ -113,22 +111,28 @@ func (s *Storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	objects, found := s.buckets[bucket]
 	has, there := objects[key]
 	switch {
-	case !ok || key == "" || err != nil:
+	case !ok || err != nil:
 		refuse(w, http.StatusBadRequest, "not a call that is served here")
+	case !number(q.Get("ifGenerationMatch")) || !number(q.Get("ifGenerationNotMatch")):
+		refuse(w, http.StatusBadRequest, "Invalid value for a generation")
+	case !found && media:
+		http.Error(w, "The specified bucket does not exist.", http.StatusNotFound)
 	case !found:
 		refuse(w, http.StatusNotFound, "The specified bucket does not exist.")
-	case !holds(q.Get("ifGenerationMatch"), has.generation, true):
+	case q.Has("ifGenerationMatch") && q.Get("ifGenerationMatch") != has.at():
 		refuse(w, http.StatusPreconditionFailed, "At least one of the pre-conditions you specified did not hold.")
 	case upload && r.Method == http.MethodPost && q.Get("uploadType") == "media":
 		answer(w, s.put(bucket, key, data, q.Get("contentType")), bucket, key)
 	case upload || r.Method != http.MethodGet:
 		refuse(w, http.StatusBadRequest, "not a call that is served here")
+	case !there && media: // of a download no error is JSON
+		http.Error(w, "No such object: "+bucket+"/"+key, http.StatusNotFound)
 	case !there:
 		refuse(w, http.StatusNotFound, "No such object: "+bucket+"/"+key)
-	case !holds(q.Get("ifGenerationNotMatch"), has.generation, false):
+	case q.Get("ifGenerationNotMatch") == has.at():
 		w.WriteHeader(http.StatusNotModified)
-	case q.Get("alt") == "media":
-		w.Header().Set("X-Goog-Generation", strconv.FormatInt(has.generation, 10))
+	case media:
+		w.Header().Set("X-Goog-Generation", has.at())
 		w.Header().Set("Content-Type", has.contentType)
 		w.Header().Set("Content-Length", strconv.Itoa(len(has.data)))
 		_, _ = w.Write(has.data)
@@ -137,25 +141,33 @@ func (s *Storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// holds tells whether a precondition on the generation holds; there is none in "".
-func holds(text string, generation int64, same bool) bool {
-	n, err := strconv.ParseInt(text, 10, 64)
-	return text == "" || err == nil && (n == generation) == same
+// name returns which object a URL is of, and whether it is to be uploaded there.
+func name(u *url.URL) (bucket, key string, upload, ok bool) {
+	path, upload := strings.CutPrefix(u.EscapedPath(), "/upload")
+	path, ok = strings.CutPrefix(path, "/storage/v1/b/")
+	parts := strings.Split(path, "/") // a key's own slashes are escaped
+	if upload {
+		parts = append(parts, url.PathEscape(u.Query().Get("name")))
+	}
+	if !ok || len(parts) != 3 || parts[0] == "" || parts[1] != "o" || parts[2] == "" {
+		return "", "", upload, false
+	}
+	bucket, _ = url.PathUnescape(parts[0]) // the server has looked at the escapes
+	key, _ = url.PathUnescape(parts[2])
+	return bucket, key, upload, true
 }
 
-func unescape(s string) string {
-	u, err := http.NewRequest(http.MethodGet, "/"+s, nil)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimPrefix(u.URL.Path, "/")
+// number tells whether a generation is one, or there is none.
+func number(generation string) bool {
+	_, err := strconv.ParseInt(generation, 10, 64)
+	return generation == "" || err == nil
 }
 
 func answer(w http.ResponseWriter, o object, bucket, key string) {
 	sum := md5.Sum(o.data)
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	_ = json.NewEncoder(w).Encode(map[string]string{
-		"kind": "storage#object", "bucket": bucket, "name": key, "generation": strconv.FormatInt(o.generation, 10),
+		"kind": "storage#object", "bucket": bucket, "name": key, "generation": o.at(),
 		"size": strconv.Itoa(len(o.data)), "contentType": o.contentType, "md5Hash": base64.StdEncoding.EncodeToString(sum[:]),
 	})
 }
@@ -176,8 +188,13 @@ type Secrets struct {
 	Fail func(w http.ResponseWriter, r *http.Request) bool
 
 	mu       sync.Mutex
-	versions map[string][][]byte // by secret
+	versions map[string][]version // by secret
 	calls    int
+}
+
+type version struct {
+	data  []byte
+	state string // none when it is enabled
 }
 
 // Add gives a secret, projects/P/secrets/S, a new version.
@@ -185,9 +202,25 @@ func (s *Secrets) Add(secret string, data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.versions == nil {
-		s.versions = map[string][][]byte{}
+		s.versions = map[string][]version{}
 	}
-	s.versions[secret] = append(s.versions[secret], data)
+	s.versions[secret] = append(s.versions[secret], version{data: slices.Clone(data)})
+}
+
+// Close puts a secret's latest version in a state in which it cannot be accessed:
+// DISABLED or DESTROYED. It is the latest all the same.
+func (s *Secrets) Close(secret, state string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	versions := s.versions[secret]
+	versions[len(versions)-1].state = state
+}
+
+// Delete takes a secret away with all its versions.
+func (s *Secrets) Delete(secret string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.versions, secret)
 }
 
 // Calls returns how often secrets were accessed.
@@ -209,20 +242,25 @@ func (s *Secrets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	versions := s.versions[secret]
-	switch {
-	case !ok || r.Method != http.MethodGet:
+	if !ok || r.Method != http.MethodGet {
 		refuse(w, http.StatusBadRequest, "not a call that is served here")
-	case len(versions) == 0:
-		refuse(w, http.StatusNotFound, "Secret ["+secret+"] not found or has no versions.")
-	default:
-		data := versions[len(versions)-1]
-		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
-		_ = json.NewEncoder(w).Encode(map[string]any{
-			"name": fmt.Sprintf("%s/versions/%d", secret, len(versions)),
-			"payload": map[string]string{
-				"data":       base64.StdEncoding.EncodeToString(data),
-				"dataCrc32c": strconv.FormatUint(uint64(crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli))), 10),
-			},
-		})
+		return
 	}
+	if len(versions) == 0 {
+		refuse(w, http.StatusNotFound, "Secret ["+secret+"] not found or has no versions.")
+		return
+	}
+	name, latest := fmt.Sprintf("%s/versions/%d", secret, len(versions)), versions[len(versions)-1]
+	if latest.state != "" {
+		refuse(w, http.StatusBadRequest, "Secret Version ["+name+"] is in "+latest.state+" state.")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"name": name,
+		"payload": map[string]string{
+			"data":       base64.StdEncoding.EncodeToString(latest.data),
+			"dataCrc32c": strconv.FormatUint(uint64(crc32.Checksum(latest.data, crc32.MakeTable(crc32.Castagnoli))), 10),
+		},
+	})
 }
