@@ -76,7 +76,7 @@ func open(ctx context.Context, name string, lookup func(variable string) (value 
 	if b.pubsub, err = cloudpubsub.NewClient(ctx, b.project); err != nil {
 		return nil, fmt.Errorf("make Pub/Sub's client: %w", err)
 	}
-	objects, err := storage.NewClient(ctx, lookup)
+	objects, err := storage.NewClient(lookup)
 	if err != nil {
 		return nil, fmt.Errorf("make Cloud Storage's client: %w", err)
 	}
@@ -135,7 +135,7 @@ func (b *Base) Quarantine() *bigtable.Quarantine { return &bigtable.Quarantine{T
 
 // SecretKeys is the keys document that has the projects' secret keys.
 func (b *Base) SecretKeys() (project.Source, error) {
-	client, err := secretmanager.NewClient(context.Background(), os.LookupEnv)
+	client, err := secretmanager.NewClient(os.LookupEnv)
 	if err != nil {
 		return nil, fmt.Errorf("make Secret Manager's client: %w", err)
 	}

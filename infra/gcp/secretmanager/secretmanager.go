@@ -19,8 +19,8 @@ import (
 
 // NewClient returns a client of Secret Manager, or of the emulator that
 // SECRETMANAGER_EMULATOR_HOST names.
-func NewClient(ctx context.Context, lookup func(variable string) (value string, ok bool)) (*rest.Client, error) {
-	return rest.NewClient(ctx, lookup, "SECRETMANAGER_EMULATOR_HOST", "https://secretmanager.googleapis.com")
+func NewClient(lookup func(variable string) (value string, ok bool)) (*rest.Client, error) {
+	return rest.NewClient(lookup, "SECRETMANAGER_EMULATOR_HOST", "https://secretmanager.googleapis.com")
 }
 
 // defaultEvery has a thousand instances look at a secret for about $0.90 a day

@@ -18,8 +18,8 @@ import (
 
 // NewClient returns a client of Cloud Storage, or of the emulator that
 // STORAGE_EMULATOR_HOST names.
-func NewClient(ctx context.Context, lookup func(variable string) (value string, ok bool)) (*rest.Client, error) {
-	return rest.NewClient(ctx, lookup, "STORAGE_EMULATOR_HOST", "https://storage.googleapis.com")
+func NewClient(lookup func(variable string) (value string, ok bool)) (*rest.Client, error) {
+	return rest.NewClient(lookup, "STORAGE_EMULATOR_HOST", "https://storage.googleapis.com")
 }
 
 // defaultPatience bounds a call with its attempts, when its caller does not.
