@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/hitolayer/hito/infra/gcp/rest"
@@ -59,13 +60,14 @@ func (o Object) Fetch(ctx context.Context, tag string) (data []byte, newTag stri
 }
 
 // explain names the object, and what to do about one that is not there. Cloud
-// Storage tells only who may list the bucket whether it is not there or may not be read.
+// Storage tells only who may list the bucket whether it is not there or may not
+// be read. What else is forbidden, such as by a closed account, says nothing of it.
 func (o Object) explain(err error) error {
 	name := "gs://" + o.Bucket + "/" + o.Key
-	switch rest.StatusOf(err) {
-	case http.StatusNotFound:
+	switch status := rest.StatusOf(err); {
+	case status == http.StatusNotFound:
 		return fmt.Errorf("get %s: %w: upload it to the bucket: %w", name, project.ErrMissing, err)
-	case http.StatusForbidden:
+	case status == http.StatusForbidden && strings.Contains(err.Error(), "storage.objects.get"):
 		return fmt.Errorf("get %s: %w: upload it to the bucket, and grant roles/storage.objectViewer on it: %w", name, project.ErrMissing, err)
 	}
 	return fmt.Errorf("get %s: %w", name, err)
