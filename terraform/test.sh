@@ -27,11 +27,10 @@ unset AWS_PROFILE AWS_CA_BUNDLE TF_DATA_DIR "${!TF_VAR_@}" "${!TF_CLI_ARGS@}"
 terraform fmt -check -diff -recursive . || fail "run terraform fmt -recursive terraform"
 
 # README.md tells of every input and output of an install.
-for name in $(sed -nE 's/^(variable|output) "([a-z_]+)" \{$/\2/p' live/*/*.tf); do
-	grep -q "^| \`$name\` |" README.md || fail "README.md does not tell of $name"
-done
-for name in $(sed -nE 's/^\| `([a-z_]+)` \|.*/\1/p' README.md); do
-	grep -qE "^(variable|output) \"$name\" \{" live/*/*.tf || fail "README.md tells of $name, which is none"
+told() { awk -v of="$1" '/^## / { there = $0 ~ "^## (Inputs|Outputs) of " of "$" } there' README.md | sed -nE 's/^\| `([a-z_]+)` \|.*/\1/p' | sort; }
+for root in live/*; do
+	there=$(sed -nE 's/^(variable|output) "([a-z_]+)" \{$/\2/p' "$root"/*.tf | sort)
+	diff <(told "$root") <(echo "$there") >&2 || fail "README.md tells of (<) other inputs and outputs than $root has (>)"
 done
 
 if [ $# -gt 0 ]; then folders=("$@"); else folders=(live/* modules/*/*); fi

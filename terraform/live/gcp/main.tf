@@ -18,7 +18,7 @@ resource "google_project_service" "this" {
       "run", "secretmanager", "storage",
     ],
     var.archive == null ? [] : ["bigquery"],
-    var.edge.kind == "none" ? [] : ["certificatemanager", "compute"],
+    var.edge.kind == "none" ? [] : ["compute"],
   ))
 
   project            = var.account

@@ -182,7 +182,7 @@ run "behind_a_load_balancer" {
   command = plan
 
   variables {
-    edge = { kind = "load_balancer" }
+    edge = { kind = "load_balancer", domain = { name = "t.shop.example" } }
   }
 
   assert {
@@ -192,5 +192,13 @@ run "behind_a_load_balancer" {
   assert {
     condition     = contains(keys(google_project_service.this), "compute")
     error_message = "A load balancer is Compute Engine's."
+  }
+  assert {
+    condition     = output.beacon_url == "https://t.shop.example" && output.profile_url == "https://t.shop.example"
+    error_message = "Both functions must be behind the one hostname."
+  }
+  assert {
+    condition     = length(module.firewall) == 1
+    error_message = "A load balancer must have a firewall."
   }
 }
