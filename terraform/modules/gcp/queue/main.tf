@@ -17,12 +17,8 @@ resource "google_pubsub_topic" "this" {
   kms_key_name = var.encryption_key
   labels       = var.labels
 
-  dynamic "message_storage_policy" {
-    for_each = var.region == null ? [] : [var.region]
-
-    content {
-      allowed_persistence_regions = [message_storage_policy.value]
-    }
+  message_storage_policy {
+    allowed_persistence_regions = [var.region]
   }
 }
 
@@ -59,12 +55,8 @@ resource "google_pubsub_topic" "dead" {
   kms_key_name = var.encryption_key
   labels       = var.labels
 
-  dynamic "message_storage_policy" {
-    for_each = var.region == null ? [] : [var.region]
-
-    content {
-      allowed_persistence_regions = [message_storage_policy.value]
-    }
+  message_storage_policy {
+    allowed_persistence_regions = [var.region]
   }
 }
 

@@ -32,13 +32,13 @@ variable "name" {
 }
 
 variable "region" {
-  description = "Region that messages are kept in, such as europe-west1. null: the one they are published in."
+  description = "Region that messages are kept in, such as europe-west1."
   type        = string
-  default     = null
+  nullable    = false
 
   validation {
-    condition     = var.region == null || can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
-    error_message = "region must be the name of a Google Cloud region, such as europe-west1, or null."
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "region must be the name of a Google Cloud region, such as europe-west1."
   }
 }
 

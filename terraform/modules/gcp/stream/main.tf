@@ -9,11 +9,7 @@ resource "google_pubsub_topic" "this" {
   # Of the topic, not of a subscription: so that any of them can go back in time.
   message_retention_duration = "${var.retention_hours * 3600}s"
 
-  dynamic "message_storage_policy" {
-    for_each = var.region == null ? [] : [var.region]
-
-    content {
-      allowed_persistence_regions = [message_storage_policy.value]
-    }
+  message_storage_policy {
+    allowed_persistence_regions = [var.region]
   }
 }

@@ -3,6 +3,7 @@ mock_provider "google" {}
 variables {
   account        = "mycompany-web"
   project_number = "123456789012"
+  region         = "europe-west1"
   name           = "hito-actions"
 }
 
@@ -51,7 +52,6 @@ run "settings" {
     retention_hours    = 24
     visibility_seconds = 60
     max_deliveries     = 10
-    region             = "europe-west1"
     encryption_key     = "projects/mycompany-web/locations/europe-west1/keyRings/hito/cryptoKeys/data"
   }
 
