@@ -1,6 +1,9 @@
 package terraformtest
 
-import "fmt"
+import (
+	"fmt"
+	"regexp"
+)
 
 // Finding is something in a plan that must not be.
 type Finding struct {
@@ -21,26 +24,25 @@ type Check struct {
 	Run func(*Plan) []Finding
 }
 
-// Checks returns all of them. runbooks says whether there is a runbook of a
-// name, without .md.
-func Checks(runbooks func(name string) bool) []Check {
-	return []Check{
-		{"policies are known", (*Plan).unknownPolicies},
-		{"no action is a wildcard", wildcardActions},
-		{"no principal is everybody", wildcardPrincipals},
-		{"no service calls for somebody else", lentOut},
-		{"no resource is everything", wildcardResources},
-		{"only public functions have public addresses", publicAddresses},
-		{"everything is encrypted at rest", encrypted},
-		{"everything is encrypted on its way", encryptedOnTheWay},
-		{"no bucket is public", privateBuckets},
-		{"every function has a role of its own", ownRoles},
-		{"every queue has a dead letter", deadLetters},
-		{"every alarm leads to a runbook, and somewhere", func(p *Plan) []Finding { return alarms(p, runbooks) }},
-		{"every log is kept for so long", logRetention},
-		{"every trigger is bounded", boundedTriggers},
-		{"every table can be restored", restorable},
+// PublicFunctions are those that everybody may call: a beacon is sent by
+// anybody's browser, and the profile asks for a secret key itself. CloudFront
+// cannot sign for them: see terraform/modules/aws/edge; and a load balancer of
+// Google's does not.
+var PublicFunctions = []string{"module.beacon", "module.profile"}
+
+// runbookLink is where a runbook is, at the end of a text.
+var runbookLink = regexp.MustCompile(`https://[^ ]+/docs/runbooks/([a-z0-9-]+)\.md\s*$`)
+
+// runbookOf finds an alarm whose text does not end in the address of a runbook.
+func runbookOf(r *Resource, text string, runbooks func(name string) bool) []Finding {
+	link := runbookLink.FindStringSubmatch(text)
+	switch {
+	case link == nil:
+		return []Finding{finding(r, "what it says does not end in a runbook's address: %q", text)}
+	case !runbooks(link[1]):
+		return []Finding{finding(r, "there is no runbook %s", link[1])}
 	}
+	return nil
 }
 
 func finding(r *Resource, format string, args ...any) Finding {

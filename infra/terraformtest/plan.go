@@ -14,6 +14,9 @@ import (
 // Plan is what a plan will have made.
 type Plan struct {
 	Resources []*Resource
+	// Variables of the root, given or by default, and Outputs as far as they are
+	// known, by name.
+	Variables, Outputs map[string]any
 	// expressions are those of the configuration, by a resource's address
 	// without the instances' keys.
 	expressions map[string]map[string]any
@@ -34,7 +37,11 @@ type Resource struct {
 	Unknown map[string]any
 }
 
-// moduleJSON and configJSON are the parts of the form that are read.
+// valueJSON, moduleJSON and configJSON are the parts of the form that are read.
+type valueJSON struct {
+	Value any `json:"value"`
+}
+
 type moduleJSON struct {
 	Address   string `json:"address"`
 	Resources []struct {
@@ -59,8 +66,10 @@ type configJSON struct {
 // ParsePlan reads what `terraform show -json` prints of a plan.
 func ParsePlan(data []byte) (*Plan, error) {
 	var form struct {
-		Planned struct {
-			Root moduleJSON `json:"root_module"`
+		Variables map[string]valueJSON `json:"variables"`
+		Planned   struct {
+			Root    moduleJSON           `json:"root_module"`
+			Outputs map[string]valueJSON `json:"outputs"`
 		} `json:"planned_values"`
 		Changes []struct {
 			Address string `json:"address"`
@@ -81,13 +90,21 @@ func ParsePlan(data []byte) (*Plan, error) {
 			unknown[c.Address] = m
 		}
 	}
-	p := &Plan{expressions: map[string]map[string]any{}}
+	p := &Plan{Variables: values(form.Variables), Outputs: values(form.Planned.Outputs), expressions: map[string]map[string]any{}}
 	p.addModule(form.Planned.Root, unknown)
 	p.addConfig("", form.Configuration.Root)
 	if len(p.Resources) == 0 {
 		return nil, fmt.Errorf("read plan: no resources")
 	}
 	return p, nil
+}
+
+func values(named map[string]valueJSON) map[string]any {
+	all := make(map[string]any, len(named))
+	for name, v := range named {
+		all[name] = v.Value
+	}
+	return all
 }
 
 func (p *Plan) addModule(m moduleJSON, unknown map[string]map[string]any) {
@@ -172,6 +189,50 @@ func follow(v any, path string) any {
 		}
 	}
 	return v
+}
+
+// each returns what is at the end of a path in which * is every position of a
+// list: nil where it ends early, and nothing of an empty list.
+func each(v any, path string) []any {
+	before, after, more := strings.Cut(path, "*")
+	before, after = strings.TrimSuffix(before, "."), strings.TrimPrefix(after, ".")
+	if before != "" {
+		v = follow(v, before)
+	}
+	if !more {
+		return []any{v}
+	}
+	list, _ := v.([]any)
+	var all []any
+	for _, v := range list {
+		if after == "" {
+			all = append(all, v)
+		} else {
+			all = append(all, each(v, after)...)
+		}
+	}
+	return all
+}
+
+// texts returns every text in a value, however deep.
+func texts(v any) []string {
+	switch x := v.(type) {
+	case string:
+		return []string{x}
+	case []any:
+		var all []string
+		for _, e := range x {
+			all = append(all, texts(e)...)
+		}
+		return all
+	case map[string]any:
+		var all []string
+		for _, e := range x {
+			all = append(all, texts(e)...)
+		}
+		return all
+	}
+	return nil
 }
 
 func (r *Resource) text(path string) string {

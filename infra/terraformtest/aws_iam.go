@@ -31,11 +31,6 @@ func wildcardActions(p *Plan) []Finding {
 	return found
 }
 
-// PublicFunctions are those that everybody may call: a beacon is sent by
-// anybody's browser, and the profile asks for a secret key itself. CloudFront
-// cannot sign for them: see terraform/modules/aws/edge.
-var PublicFunctions = []string{"module.beacon", "module.profile"}
-
 // wildcardPrincipals finds statements that allow everybody something, a
 // public function's address aside. Lambda's permission must in that case be
 // bound to calls that come by that address.

@@ -39,7 +39,7 @@ func encrypted(p *Plan) []Finding {
 		}
 	}
 	// CloudWatch encrypts every log: only an install with a key of its own has more to ask.
-	if ownKey(p) {
+	if p.Variables["encryption_key"] != nil {
 		for _, r := range p.Of("aws_cloudwatch_log_group") {
 			if !r.given("kms_key_id") {
 				found = append(found, finding(r, "the log is not encrypted with the install's own key"))
@@ -52,16 +52,6 @@ func encrypted(p *Plan) []Finding {
 		}
 	}
 	return found
-}
-
-// ownKey reports whether the install was given a key of its own (encryption_key).
-func ownKey(p *Plan) bool {
-	for _, r := range p.Of("aws_kinesis_stream") {
-		if strings.HasPrefix(r.text("kms_key_id"), "arn:") {
-			return true
-		}
-	}
-	return false
 }
 
 // restorable finds tables without point-in-time recovery.

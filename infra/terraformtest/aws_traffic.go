@@ -2,7 +2,6 @@ package terraformtest
 
 import (
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -61,8 +60,6 @@ func deniesClear(r *Resource, attribute, action string) bool {
 	return false
 }
 
-var runbookLink = regexp.MustCompile(`https://[^ ]+/docs/runbooks/([a-z0-9-]+)\.md$`)
-
 // alarms finds alarms that nobody could do anything about: without a runbook
 // at the end of their description, or that tell nobody.
 func alarms(p *Plan, runbooks func(name string) bool) []Finding {
@@ -73,12 +70,7 @@ func alarms(p *Plan, runbooks func(name string) bool) []Finding {
 		rules.WriteString(r.text("alarm_rule"))
 	}
 	for _, r := range append(metric, composite...) {
-		switch link := runbookLink.FindStringSubmatch(r.text("alarm_description")); {
-		case link == nil:
-			found = append(found, finding(r, "its description does not end in a runbook's address: %q", r.text("alarm_description")))
-		case !runbooks(link[1]):
-			found = append(found, finding(r, "there is no runbook %s", link[1]))
-		}
+		found = append(found, runbookOf(r, r.text("alarm_description"), runbooks)...)
 		inRule := strings.Contains(rules.String(), `"`+r.text("alarm_name")+`"`)
 		actions, _ := r.at("alarm_actions").([]any)
 		if len(actions) == 0 && r.Unknown["alarm_actions"] == nil && !inRule {
