@@ -1,7 +1,7 @@
 package terraformtest
 
-// AWS returns what an install on AWS keeps to. runbooks says whether there is a runbook of a
-// name, without .md.
+// AWS returns what an install on AWS keeps to. runbooks says whether there is a
+// runbook of a name, without .md.
 func AWS(runbooks func(name string) bool) []Check {
 	return []Check{
 		{"policies are known", (*Plan).unknownPolicies},

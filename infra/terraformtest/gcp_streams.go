@@ -10,19 +10,21 @@ import (
 // or one that the function they are for does not take.
 func signedCalls(p *Plan) []Finding {
 	var found []Finding
-	check := func(r *Resource, target, url string) {
+	check := func(r *Resource, target, attribute string) {
+		url := r.text(target + "." + attribute)
 		account, audience := r.text(target+".oidc_token.0.service_account_email"), r.text(target+".oidc_token.0.audience")
 		if account == "" || audience == "" {
-			found = append(found, finding(r, "it calls %s without a token of an account, for somebody", r.text(target+"."+url)))
+			found = append(found, finding(r, "it calls %s without a token of an account, for somebody", url))
 			return
 		}
 		for _, service := range p.Of("google_cloud_run_v2_service") {
 			audiences, _ := service.at("custom_audiences").([]any)
-			if slices.Contains(audiences, any(audience)) && p.has("cloud_run_v2_service", service.text("name"), "roles/run.invoker", "serviceAccount:"+account) {
+			name := service.text("name")
+			if strings.HasPrefix(url, "https://"+name+"-") && slices.Contains(audiences, any(audience)) && p.has("cloud_run_v2_service", name, "roles/run.invoker", "serviceAccount:"+account) {
 				return
 			}
 		}
-		found = append(found, finding(r, "no function takes tokens of %s for %s", account, audience))
+		found = append(found, finding(r, "no function at %s takes tokens of %s for %s", url, account, audience))
 	}
 	for _, r := range p.Of("google_pubsub_subscription") {
 		if r.at("push_config.0") != nil {

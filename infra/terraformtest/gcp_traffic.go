@@ -9,7 +9,7 @@ import (
 func ingress(p *Plan) []Finding {
 	var found []Finding
 	for _, r := range p.Of("google_cloud_run_v2_service") {
-		if r.text("ingress") != "INGRESS_TRAFFIC_INTERNAL_ONLY" && (!slices.Contains(PublicFunctions, r.Module) || strings.HasSuffix(r.Address, ".worker[0]")) {
+		if r.text("ingress") != "INGRESS_TRAFFIC_INTERNAL_ONLY" && !slices.Contains(PublicFunctions, r.Module) {
 			found = append(found, finding(r, "the internet reaches it; public are only %s", strings.Join(PublicFunctions, " and ")))
 		}
 	}

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// installs are those whose plans are checked: together they have every
+// installs are those whose plans are checked, by cloud: together they have every
 // resource that there can be.
-var installs = map[string]string{
+var installs = map[string]map[string]string{"aws": {
 	"everything": `
 region  = "eu-west-1"
 tracing = true
@@ -36,7 +36,31 @@ functions = {
   profile = { warm_instances = 2, concurrency = 50 }
 }
 `,
+}, "gcp": {
+	"everything": `
+region         = "europe-west1"
+encryption_key = "projects/mycompany-keys/locations/europe-west1/keyRings/hito/cryptoKeys/data"
+secret_keys    = { shop = ["` + secretKey + `"] }
+edge = {
+  kind   = "load_balancer"
+  domain = { name = "t.shop.example", zone = "shop" }
 }
+archive = {}
+functions = {
+  enrich = { image = "europe-west1-docker.pkg.dev/mycompany-web/hito/enrich:1", workers = 2 }
+}
+`,
+	"other": `
+region         = "asia-northeast1"
+name           = "hito2"
+secret_keys    = { shop = ["` + secretKey + `"] }
+table_capacity = { min_nodes = 3, max_nodes = 30 }
+functions = {
+  score = { canary = { stable_version = "hito2-score-00007-abc", weight = 0.1 } }
+  profile = { warm_instances = 2, concurrency = 160 }
+}
+`,
+}}
 
 // runbook reports whether there is a runbook, which the index leads to.
 func runbook(t *testing.T) func(name string) bool {
@@ -54,49 +78,63 @@ func runbook(t *testing.T) func(name string) bool {
 // TestPolicies plans installs, and finds nothing in them that must not be;
 // then it plants a violation of every policy, which must be found.
 func TestPolicies(t *testing.T) {
-	w := newWorkspace(t)
-	checks := Checks(runbook(t))
-	for _, name := range []string{"everything", "other"} {
-		if testing.Short() && name != "everything" {
-			continue
-		}
-		shown := w.plan(t, name, installs[name])
-		if bytes.Contains(shown, []byte(generatedKey)) {
-			t.Errorf("%s: the plan shows a secret key", name)
-		}
-		plan, err := ParsePlan(shown)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, check := range checks {
-			t.Run(name+"/"+check.Name, func(t *testing.T) {
-				for _, f := range check.Run(plan) {
-					t.Error(f)
+	linked := map[string]bool{"README": true} // pages that alarms lead to
+	looked := 0                               // clouds whose alarms these are
+	for cloud, planted := range map[string][]violation{"aws": awsViolations, "gcp": gcpViolations} {
+		t.Run(cloud, func(t *testing.T) {
+			w := newWorkspace(t, cloud)
+			checks := AWS(runbook(t))
+			if cloud == "gcp" {
+				checks = GCP(w.schemas(t, "google"), runbook(t))
+			}
+			for _, name := range []string{"everything", "other"} {
+				if testing.Short() && name != "everything" {
+					continue
 				}
-			})
-		}
-		if name == "everything" {
-			t.Run("planted", func(t *testing.T) { planted(t, shown, checks) })
-			t.Run("runbooks", func(t *testing.T) { runbooksAreUsed(t, plan) })
-		}
+				shown := w.plan(t, name, installs[cloud][name])
+				plan, err := ParsePlan(shown)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, check := range checks {
+					t.Run(name+"/"+check.Name, func(t *testing.T) {
+						for _, f := range check.Run(plan) {
+							t.Error(f)
+						}
+					})
+				}
+				if cloud == "aws" && bytes.Contains(shown, []byte(secretKey)) {
+					t.Errorf("%s: the plan shows a secret key", name)
+				}
+				if cloud == "gcp" {
+					t.Run(name+"/grants", func(t *testing.T) { sameGrants(t, plan, name) })
+				}
+				if name == "everything" {
+					t.Run("planted", func(t *testing.T) { plant(t, shown, checks, planted) })
+					linkedBy(plan, linked)
+					looked++
+				}
+			}
+		})
 	}
-}
-
-// runbooksAreUsed finds pages that no alarm leads to any more.
-func runbooksAreUsed(t *testing.T, p *Plan) {
 	pages, err := filepath.Glob(filepath.Join(repository(t), "docs", "runbooks", "*.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	linked := map[string]bool{"README": true}
-	for _, r := range p.Of("aws_cloudwatch_metric_alarm", "aws_cloudwatch_composite_alarm") {
-		if link := runbookLink.FindStringSubmatch(r.text("alarm_description")); link != nil {
-			linked[link[1]] = true
+	for _, page := range pages {
+		if name := strings.TrimSuffix(filepath.Base(page), ".md"); looked == len(installs) && !linked[name] {
+			t.Errorf("no alarm leads to docs/runbooks/%s.md", name)
 		}
 	}
-	for _, page := range pages {
-		if name := strings.TrimSuffix(filepath.Base(page), ".md"); !linked[name] {
-			t.Errorf("no alarm leads to docs/runbooks/%s.md", name)
+}
+
+// linkedBy adds the pages that a plan's alarms lead to.
+func linkedBy(p *Plan, linked map[string]bool) {
+	for _, r := range p.Of("aws_cloudwatch_metric_alarm", "aws_cloudwatch_composite_alarm", "google_monitoring_alert_policy") {
+		for _, text := range []string{r.text("alarm_description"), r.text("documentation.0.content")} {
+			if link := runbookLink.FindStringSubmatch(text); link != nil {
+				linked[link[1]] = true
+			}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,9 +19,11 @@ import (
 )
 
 const (
-	account = "123456789012"
-	// generatedKey is what the stand-in for Secrets Manager makes up.
-	generatedKey = "a-secret-key-that-no-plan-may-show"
+	account       = "123456789012"
+	project       = "mycompany-web"
+	projectNumber = "123456789012"
+	// secretKey is what the stand-in for Secrets Manager makes up, and what Google's is given.
+	secretKey = "a-secret-key-that-no-plan-may-show"
 )
 
 // missing skips a test for lack of a program, and fails it where everything
@@ -56,7 +59,7 @@ func aws(t *testing.T) *httptest.Server {
 		switch {
 		case strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetRandomPassword"):
 			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-			fmt.Fprintf(w, `{"RandomPassword":%q}`, generatedKey)
+			fmt.Fprintf(w, `{"RandomPassword":%q}`, secretKey)
 		case strings.Contains(body.String(), "Action=GetCallerIdentity"):
 			w.Header().Set("Content-Type", "text/xml")
 			fmt.Fprintf(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>`+
@@ -89,8 +92,8 @@ type workspace struct {
 }
 
 // newWorkspace copies the code, so that nothing of a contributor's own
-// install is read or written, and loads the provider.
-func newWorkspace(t *testing.T) *workspace {
+// install is read or written, and loads a cloud's provider.
+func newWorkspace(t *testing.T, cloud string) *workspace {
 	t.Helper()
 	program, err := exec.LookPath("terraform")
 	if err != nil {
@@ -116,24 +119,31 @@ func newWorkspace(t *testing.T) *workspace {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w := &workspace{live: filepath.Join(dir, "terraform", "live", "aws")}
+	w := &workspace{live: filepath.Join(dir, "terraform", "live", cloud)}
 	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "AWS_") && !strings.HasPrefix(e, "TF_VAR_") && !strings.HasPrefix(e, "TF_LOG") && !strings.HasPrefix(e, "TF_DATA_DIR=") && !strings.HasPrefix(e, "TF_CLI_ARGS") {
+		if !slices.ContainsFunc([]string{"AWS_", "GOOGLE_", "CLOUDSDK_", "GCLOUD_", "TF_VAR_", "TF_LOG", "TF_DATA_DIR=", "TF_CLI_ARGS"}, func(prefix string) bool { return strings.HasPrefix(e, prefix) }) {
 			w.env = append(w.env, e)
 		}
 	}
+	switch cloud {
+	case "aws":
+		w.env = append(w.env,
+			"AWS_ENDPOINT_URL="+aws(t).URL, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
+			"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
+			"TF_VAR_account="+account)
+	case "gcp":
+		w.env = append(w.env, "GOOGLE_OAUTH_ACCESS_TOKEN=none", "TF_VAR_account="+project, "TF_VAR_project_number="+projectNumber)
+	}
 	w.env = append(w.env,
-		"AWS_ENDPOINT_URL="+aws(t).URL, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
 		"TF_IN_AUTOMATION=1", "TF_INPUT=0", "CHECKPOINT_DISABLE=1",
 		"TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE=1",
-		"TF_VAR_account="+account, "TF_VAR_artifacts_dir="+zips, "TF_VAR_projects_dir="+filepath.Join(root, "shared", "project", "sample"))
+		"TF_VAR_artifacts_dir="+zips, "TF_VAR_projects_dir="+filepath.Join(root, "shared", "project", "sample"))
 	if os.Getenv("TF_PLUGIN_CACHE_DIR") == "" {
 		w.env = append(w.env, "TF_PLUGIN_CACHE_DIR="+cache)
 	}
 	if out, err := w.run(t, program, "init", "-backend=false", "-no-color"); err != nil {
 		if text := string(out); strings.Contains(text, "Failed to query available provider packages") || strings.Contains(text, "Failed to install provider") || strings.Contains(text, "Could not retrieve") {
-			missing(t, "terraform cannot get the AWS provider, so the policies are not checked:\n"+text)
+			missing(t, "terraform cannot get the provider, so the policies are not checked:\n"+text)
 		}
 		t.Fatalf("terraform init: %v\n%s", err, out)
 	}
@@ -157,6 +167,20 @@ func (w *workspace) plan(t *testing.T, name, variables string) []byte {
 		t.Fatalf("terraform show: %v\n%s", err, shown)
 	}
 	return shown
+}
+
+// schemas returns what the cloud's resources can be told.
+func (w *workspace) schemas(t *testing.T, provider string) Schemas {
+	t.Helper()
+	shown, err := w.run(t, "terraform", "providers", "schema", "-json")
+	if err != nil {
+		t.Fatalf("terraform providers schema: %v\n%s", err, shown)
+	}
+	schemas, err := ParseSchemas(shown, provider)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schemas
 }
 
 // run returns what a command printed; of one that failed, its complaints too.

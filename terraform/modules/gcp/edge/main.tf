@@ -106,6 +106,7 @@ resource "google_compute_global_address" "this" {
   project    = var.account
   name       = "${var.name}-${lower(each.key)}"
   ip_version = each.key
+  labels     = var.labels
 }
 
 resource "google_compute_global_forwarding_rule" "this" {

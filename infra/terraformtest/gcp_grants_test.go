@@ -1,0 +1,141 @@
+package terraformtest
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rights are all that anybody has in an install, by whom: what each function's
+// service account may do, and what others may. There is no emulator of IAM: so
+// whoever gives a new right looks at it here.
+var rights = map[string][]string{
+	"beacon": {
+		"roles/bigtable.user on bigtable_table hito-table/hito",
+		"roles/pubsub.publisher on pubsub_topic hito-raw",
+		"roles/storage.objectViewer on storage_bucket hito-projects-mycompany-web",
+	},
+	"enrich": {
+		"roles/bigtable.user on bigtable_table hito-table/hito",
+		"roles/pubsub.publisher on pubsub_topic hito-enriched",
+		"roles/storage.objectViewer on storage_bucket hito-projects-mycompany-web",
+	},
+	"score": {
+		"roles/bigtable.user on bigtable_table hito-table/hito",
+		"roles/pubsub.publisher on pubsub_topic hito-actions",
+		`roles/storage.objectUser on storage_bucket hito-projects-mycompany-web if resource.name.startsWith("projects/_/buckets/hito-projects-mycompany-web/objects/lastgood/")`,
+		"roles/storage.objectViewer on storage_bucket hito-projects-mycompany-web",
+	},
+	"profile": {
+		"roles/bigtable.reader on bigtable_table hito-table/hito",
+		"roles/pubsub.publisher on pubsub_topic hito-raw", // erasures
+		"roles/secretmanager.secretAccessor on secret_manager_secret hito-keys",
+		"roles/storage.objectViewer on storage_bucket hito-projects-mycompany-web",
+	},
+	"push": {
+		"roles/run.invoker on cloud_run_v2_service hito-enrich",
+		"roles/run.invoker on cloud_run_v2_service hito-score",
+	},
+	"build": {
+		"roles/artifactregistry.writer on artifact_registry_repository hito",
+		"roles/logging.logWriter on project",
+		"roles/storage.objectViewer on storage_bucket hito-source-mycompany-web",
+	},
+	"everybody": {
+		"roles/run.invoker on cloud_run_v2_service hito-beacon",
+		"roles/run.invoker on cloud_run_v2_service hito-profile",
+	},
+	// Tokens of the push account, and dead letters.
+	"Pub/Sub": {
+		"roles/iam.serviceAccountTokenCreator on service_account hito-push@mycompany-web.iam.gserviceaccount.com",
+		"roles/pubsub.publisher on pubsub_topic hito-actions-dead",
+		"roles/pubsub.publisher on pubsub_topic hito-enrich-dead",
+		"roles/pubsub.publisher on pubsub_topic hito-enrich-parked",
+		"roles/pubsub.publisher on pubsub_topic hito-score-dead",
+		"roles/pubsub.publisher on pubsub_topic hito-score-parked",
+		"roles/pubsub.subscriber on pubsub_subscription hito-actions",
+		"roles/pubsub.subscriber on pubsub_subscription hito-enrich-dead",
+		"roles/pubsub.subscriber on pubsub_subscription hito-enriched-score",
+		"roles/pubsub.subscriber on pubsub_subscription hito-raw-enrich",
+		"roles/pubsub.subscriber on pubsub_subscription hito-score-dead",
+	},
+}
+
+// moreRights are what an install with an archive, and workers of enrich, has besides.
+var moreRights = map[string][]string{
+	"enrich": {
+		"roles/pubsub.publisher on pubsub_topic hito-rows",
+		"roles/pubsub.subscriber on pubsub_subscription hito-raw-enrich",
+	},
+	"Pub/Sub": {
+		"roles/bigquery.dataEditor on bigquery_table hito_archive/events",
+		"roles/pubsub.publisher on pubsub_topic hito-archive-dead",
+		"roles/pubsub.subscriber on pubsub_subscription hito-archive",
+	},
+}
+
+// sameGrants compares a plan's rights with these.
+func sameGrants(t *testing.T, p *Plan, install string) {
+	name, _ := p.Variables["name"].(string)
+	want := maps.Clone(rights)
+	if install == "everything" {
+		for who, more := range moreRights {
+			want[who] = slices.Sorted(slices.Values(slices.Concat(want[who], more)))
+		}
+	}
+	got := granted(p, name)
+	for who := range want {
+		for _, right := range want[who] {
+			if !slices.Contains(got[who], right) {
+				t.Errorf("%s has not %s", who, right)
+			}
+		}
+	}
+	for who := range got {
+		for _, right := range got[who] {
+			if !slices.Contains(want[who], right) {
+				t.Errorf("%s has %s: is it needed?", who, right)
+			}
+		}
+		if len(got[who]) > len(want[who]) {
+			t.Errorf("%s has a right twice", who)
+		}
+	}
+
+	t.Run("planted", func(t *testing.T) {
+		p.Resources = append(p.Resources, &Resource{Type: "google_pubsub_topic_iam_member", Values: map[string]any{
+			"topic": "hito-actions", "role": "roles/pubsub.publisher", "member": "serviceAccount:" + name + "-profile@" + project + ".iam.gserviceaccount.com",
+		}})
+		defer func() { p.Resources = p.Resources[:len(p.Resources)-1] }()
+		if more := granted(p, name)["profile"]; len(more) != len(want["profile"])+1 || !slices.Contains(more, "roles/pubsub.publisher on pubsub_topic hito-actions") {
+			t.Errorf("with a right more, profile has %v", more)
+		}
+	})
+}
+
+// granted returns who has what in a plan, as if the install were called hito.
+func granted(p *Plan, install string) map[string][]string {
+	got := map[string][]string{}
+	for _, g := range p.grants() {
+		who, _ := strings.CutSuffix(strings.TrimPrefix(g.member, "serviceAccount:"+install+"-"), "@"+project+".iam.gserviceaccount.com")
+		switch who {
+		case "allUsers":
+			who = "everybody"
+		case "serviceAccount:service-" + projectNumber + "@gcp-sa-pubsub.iam.gserviceaccount.com":
+			who = "Pub/Sub"
+		}
+		right := g.role + " on " + g.kind
+		if g.on != "" {
+			right += " " + g.on
+		}
+		if g.condition != "" {
+			right += " if " + g.condition
+		}
+		if install != "hito" {
+			right = strings.ReplaceAll(right, install, "hito")
+		}
+		got[who] = append(got[who], right)
+	}
+	return got
+}
