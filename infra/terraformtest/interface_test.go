@@ -268,9 +268,9 @@ func sign(all map[string]string, name string, code []byte) error {
 		if diags.HasErrors() {
 			return diags
 		}
-		how := ""
+		var how strings.Builder
 		if content.Attributes["default"] != nil {
-			how += "optional "
+			how.WriteString("optional ")
 		}
 		for _, flag := range []struct {
 			name  string
@@ -285,10 +285,10 @@ func sign(all map[string]string, name string, code []byte) error {
 				return diags
 			}
 			if v.True() != flag.usual {
-				how += fmt.Sprintf("%s=%t ", flag.name, v.True())
+				how.WriteString(fmt.Sprintf("%s=%t ", flag.name, v.True()))
 			}
 		}
-		signType(all, name, how, kind)
+		signType(all, name, how.String(), kind)
 	}
 	return nil
 }

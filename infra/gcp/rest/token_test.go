@@ -123,16 +123,15 @@ func TestTokenIsNotTold(t *testing.T) {
 func TestNoToken(t *testing.T) {
 	m, a := &metadata{}, &api{}
 	c := onGoogle(t, m, a.serve(t))
-	do := func(patience time.Duration) (error, time.Duration) {
+	do := func(patience time.Duration) error {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
-		began := time.Now()
 		_, err := c.Do(ctx, http.MethodGet, "/x", nil, 100)
-		return err, time.Since(began)
+		return err
 	}
 	refuse := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no service account", http.StatusNotFound) })
 	m.trouble.Store(&refuse)
-	if err, _ := do(200 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "no service account") && !strings.Contains(err.Error(), "not defined") {
+	if err := do(200 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "no service account") && !strings.Contains(err.Error(), "not defined") {
 		t.Errorf("without a service account: %v", err)
 	}
 	ends := make(chan struct{})
@@ -144,11 +143,11 @@ func TestNoToken(t *testing.T) {
 		}
 	})
 	m.trouble.Store(&hang)
-	if err, took := do(100 * time.Millisecond); err == nil || took > time.Second {
-		t.Errorf("a metadata server that does not answer held a call of 100 ms for %s: %v", took, err)
+	if err := do(100 * time.Millisecond); err == nil { // or it hangs
+		t.Error("no error of a metadata server that does not answer")
 	}
 	m.trouble.Store(nil)
-	if err, _ := do(10 * time.Second); err != nil || a.calls() != 1 {
+	if err := do(10 * time.Second); err != nil || a.calls() != 1 {
 		t.Errorf("once it answers: %v after %d calls", err, a.calls())
 	}
 }
