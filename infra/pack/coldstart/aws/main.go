@@ -1,3 +1,4 @@
+// Command aws measures the starts of functions on AWS.
 package main
 
 import (
@@ -10,15 +11,18 @@ import (
 
 	"github.com/hitolayer/hito/infra/emulators/awslambda"
 	"github.com/hitolayer/hito/infra/pack/aws"
+	"github.com/hitolayer/hito/infra/pack/coldstart"
 )
 
-// onAWS packs functions for AWS into a folder.
-func onAWS(ctx context.Context, root, dir string, names []string) ([]function, func(), error) {
+func main() { coldstart.Main("aws", pack) }
+
+// pack packs functions for AWS into a folder.
+func pack(ctx context.Context, root, dir string, names []string) ([]coldstart.Function, func(), error) {
 	packages, err := aws.Build{Root: root, Out: dir, Arch: runtime.GOARCH, Functions: names}.Run(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	var functions []function
+	var functions []coldstart.Function
 	stand := newStand()
 	for _, p := range packages {
 		bootstrap, err := unpack(filepath.Join(dir, p.Function+".zip"), filepath.Join(dir, p.Function))
@@ -26,20 +30,20 @@ func onAWS(ctx context.Context, root, dir string, names []string) ([]function, f
 			stand.close()
 			return nil, nil, err
 		}
-		functions = append(functions, function{p.Function, p.Zip, p.Binary, func(ctx context.Context) (measured, error) {
-			s, err := startAWS(ctx, p.Function, bootstrap, stand.url)
+		functions = append(functions, coldstart.Function{Name: p.Function, Zip: p.Zip, Binary: p.Binary, Start: func(ctx context.Context) (coldstart.Measured, error) {
+			s, err := start(ctx, p.Function, bootstrap, stand.url)
 			if err != nil {
-				return measured{}, err
+				return coldstart.Measured{}, err
 			}
-			return measured{s.InitTimes[0], s.CPU}, nil
+			return coldstart.Measured{Ready: s.InitTimes[0], CPU: s.CPU}, nil
 		}})
 	}
 	return functions, stand.close, nil
 }
 
-// awsFunction returns a function that runs the bootstrap, with all variables
+// function returns a function that runs the bootstrap, with all variables
 // there are, in an AWS that is at url.
-func awsFunction(name, bootstrap, url string) *awslambda.Function {
+func function(name, bootstrap, url string) *awslambda.Function {
 	return &awslambda.Function{
 		Name: name, Bootstrap: bootstrap, MemoryMB: 512,
 		Env: map[string]string{
@@ -59,9 +63,9 @@ var events = map[string]string{
 	"score":   `{"Records":[]}`,
 }
 
-// startAWS starts a function once, has it answer once, and ends it.
-func startAWS(ctx context.Context, name, bootstrap, url string) (awslambda.Stats, error) {
-	f := awsFunction(name, bootstrap, url)
+// start starts a function once, has it answer once, and ends it.
+func start(ctx context.Context, name, bootstrap, url string) (awslambda.Stats, error) {
+	f := function(name, bootstrap, url)
 	_, err := f.Invoke(ctx, []byte(events[name]))
 	f.Close()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // TestStart starts every packaged function behind the Runtime API: what it
 // looks for as it starts is what it may read, and with something out of place it
 // says so and does not start.
-func TestStartAWS(t *testing.T) {
+func TestStart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds every function")
 	}
@@ -23,7 +23,7 @@ func TestStartAWS(t *testing.T) {
 		t.Skip("NOT RUN: the packages are for Linux")
 	}
 	dir := t.TempDir()
-	packages, err := aws.Build{Root: "../../..", Out: dir, Arch: runtime.GOARCH}.Run(t.Context())
+	packages, err := aws.Build{Root: "../../../..", Out: dir, Arch: runtime.GOARCH}.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestStartAWS(t *testing.T) {
 			}
 			s := newStand()
 			defer s.close()
-			stats, err := startAWS(t.Context(), p.Function, bootstrap, s.url)
+			stats, err := start(t.Context(), p.Function, bootstrap, s.url)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,7 +83,7 @@ func broken(t *testing.T, name, bootstrap, url string) {
 		"nobody answers":       {func(f *awslambda.Function) { f.Endpoints["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1" }, "cannot start"},
 		"nobody it may act as": {func(f *awslambda.Function) { f.Credentials.AccessKeyID = "" }, "AWS_ACCESS_KEY_ID"},
 	} {
-		f := awsFunction(name, bootstrap, url)
+		f := function(name, bootstrap, url)
 		c.spoil(f)
 		_, err := f.Invoke(t.Context(), []byte(events[name]))
 		f.Close()

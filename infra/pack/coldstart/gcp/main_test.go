@@ -11,10 +11,10 @@ import (
 	"github.com/hitolayer/hito/infra/pack/gcp"
 )
 
-// TestStartGCP starts every packaged function as Cloud Run does: what it reads as
+// TestStart starts every packaged function as Cloud Run does: what it reads as
 // it starts is what it may read, and with something out of place it says so and
 // does not start.
-func TestStartGCP(t *testing.T) {
+func TestStart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds every function")
 	}
@@ -22,7 +22,7 @@ func TestStartGCP(t *testing.T) {
 		t.Skip("NOT RUN: the packages are for Linux")
 	}
 	dir := t.TempDir()
-	packages, err := gcp.Build{Root: "../../..", Out: dir}.Run(t.Context())
+	packages, err := gcp.Build{Root: "../../../..", Out: dir}.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,9 +32,9 @@ func TestStartGCP(t *testing.T) {
 			if err := gcp.Compile(t.Context(), binary+".zip", binary); err != nil {
 				t.Fatal(err)
 			}
-			g := newGoogle()
+			g := newStand()
 			defer g.close()
-			stats, err := startGCP(t.Context(), g.function(p.Function, binary))
+			stats, err := start(t.Context(), g.function(p.Function, binary))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,7 +48,7 @@ func TestStartGCP(t *testing.T) {
 }
 
 // calls checks what a function called as it started.
-func (g *google) calls(t *testing.T, name string) {
+func (g *stand) calls(t *testing.T, name string) {
 	t.Helper()
 	got := g.storage.Calls()
 	want := []string{"GET " + bucket + "/projects/shop.yaml"}
@@ -77,7 +77,7 @@ func (g *google) calls(t *testing.T, name string) {
 }
 
 // broken starts a function to which something is missing.
-func (g *google) broken(t *testing.T, name, binary string) {
+func (g *stand) broken(t *testing.T, name, binary string) {
 	t.Helper()
 	for what, c := range map[string]struct {
 		spoil func(f *gcpfunctions.Function)
@@ -91,7 +91,7 @@ func (g *google) broken(t *testing.T, name, binary string) {
 	} {
 		f := g.function(name, binary)
 		c.spoil(f)
-		if _, err := startGCP(t.Context(), f); err == nil || !f.Log.Contains(c.says) {
+		if _, err := start(t.Context(), f); err == nil || !f.Log.Contains(c.says) {
 			t.Errorf("%s: %v, logged:\n%s\nwant that it ended and said %q", what, err, f.Log.String(), c.says)
 		}
 	}
