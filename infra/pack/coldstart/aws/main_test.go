@@ -29,6 +29,7 @@ func TestStart(t *testing.T) {
 	}
 	for _, p := range packages {
 		t.Run(p.Function, func(t *testing.T) {
+			t.Parallel() // most of it waits for what does not answer
 			bootstrap, err := unpack(filepath.Join(dir, p.Function+".zip"), filepath.Join(dir, p.Function))
 			if err != nil {
 				t.Fatal(err)

@@ -28,6 +28,7 @@ func TestStart(t *testing.T) {
 	}
 	for _, p := range packages {
 		t.Run(p.Function, func(t *testing.T) {
+			t.Parallel() // most of it waits for what does not answer
 			binary := filepath.Join(dir, p.Function)
 			if err := gcp.Compile(t.Context(), binary+".zip", binary); err != nil {
 				t.Fatal(err)
