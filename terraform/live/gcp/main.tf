@@ -18,6 +18,7 @@ resource "google_project_service" "this" {
       "run", "secretmanager", "storage",
     ],
     var.archive == null ? [] : ["bigquery"],
+    var.budget == null ? [] : ["billingbudgets"],
     var.edge.kind == "none" ? [] : ["compute"],
   ))
 

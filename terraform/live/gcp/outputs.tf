@@ -61,6 +61,7 @@ output "next_steps" {
       gcloud secrets versions access latest --secret ${module.secret.name} --project ${var.account}
     Read the profile, with one of them:
       curl -H 'Authorization: Bearer <secret key>' ${module.edge.urls.profile}/v1/profiles/user_id:u1
+    ${length(var.notify) == 0 ? "Nobody is told of alarms yet: set notify, and apply." : "Alarms tell ${join(", ", keys(var.notify))}."}
     Then put your own project's file into projects_dir, give it a key in write_keys, and apply again. Add a version with its
     secret key, and all the others', to the secret.
   E

@@ -2,6 +2,10 @@
 
 mock_provider "google" {}
 
+mock_provider "google" {
+  alias = "billing"
+}
+
 variables {
   account        = "mycompany-web"
   project_number = "123456789012"
@@ -102,4 +106,12 @@ run "bad_no_projects" {
     projects_dir = "tests"
   }
   expect_failures = [var.projects_dir]
+}
+
+run "bad_threshold" {
+  command = plan
+  variables {
+    thresholds = { iterator_age = 60 }
+  }
+  expect_failures = [var.thresholds]
 }

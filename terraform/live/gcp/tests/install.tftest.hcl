@@ -2,6 +2,10 @@
 
 mock_provider "google" {}
 
+mock_provider "google" {
+  alias = "billing"
+}
+
 variables {
   account        = "mycompany-web"
   project_number = "123456789012"
@@ -200,5 +204,58 @@ run "behind_a_load_balancer" {
   assert {
     condition     = length(module.firewall) == 1
     error_message = "A load balancer must have a firewall."
+  }
+}
+
+# Everything that can get stuck is watched, by the names that there are on AWS, and a few more.
+run "watched" {
+  command = plan
+
+  variables {
+    archive = {}
+    notify  = { team = { address = "team@shop.example" } }
+    quiet   = ["score-age"]
+  }
+
+  assert {
+    condition = toset(keys(module.observability.alarms)) == toset(concat(
+      ["beacon-5xx", "profile-5xx", "beacon-refused", "quarantine", "score-window-evictions", "latency-burn-fast", "latency-burn-slow"],
+      [for f in setproduct(["beacon", "enrich", "score", "profile"], ["throttles", "instances", "duration", "errors-logged"]) : join("-", f)],
+      [for f in setproduct(["enrich", "score"], ["errors", "iterator-age", "age", "stalled", "given-up"]) : join("-", f)],
+      ["actions-dead-letters", "archive-dead-letters", "enrich-redrive-dead-letters", "enrich-redrive-age", "score-redrive-dead-letters", "score-redrive-age"],
+      ["raw-write-throttles", "enriched-write-throttles", "enriched-archive-age"],
+      ["table-cpu", "table-hottest-node", "table-storage", "table-latency", "table-system-errors"],
+    ))
+    error_message = "Something is not watched, or nobody knows of it."
+  }
+  assert {
+    condition     = module.observability.alarms["score-iterator-age"] == "hito-score-iterator-age"
+    error_message = "Alarms must be told apart by the install."
+  }
+  assert {
+    condition     = !strcontains(output.next_steps, "Nobody is told") && local.instances.beacon == 100
+    error_message = "Who is told must be said."
+  }
+  assert {
+    condition     = length(module.budget) == 0 && !contains(keys(google_project_service.this), "billingbudgets")
+    error_message = "No budget was asked for."
+  }
+}
+
+run "budget" {
+  command = plan
+
+  variables {
+    budget    = { billing_account = "01AB23-45CD67-89EF01", monthly = 500, emails = ["team@shop.example"], labelled = true }
+    functions = { score = { concurrency = 300, requests_per_instance = 50 } }
+  }
+
+  assert {
+    condition     = module.budget[0].name == "hito" && contains(keys(google_project_service.this), "billingbudgets")
+    error_message = "The budget must be made, and its service be on."
+  }
+  assert {
+    condition     = strcontains(output.next_steps, "Nobody is told of alarms yet") && local.instances.score == 6
+    error_message = "Nobody is told, and a function that may have fewer instances must be watched by that."
   }
 }
