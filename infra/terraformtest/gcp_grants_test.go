@@ -62,8 +62,12 @@ var rights = map[string][]string{
 	},
 }
 
-// moreRights are what an install with an archive, and workers of enrich, has besides.
+// moreRights are what an install with an archive, workers of enrich, and alarms
+// that go to a topic, has besides.
 var moreRights = map[string][]string{
+	"serviceAccount:service-" + projectNumber + "@gcp-sa-monitoring-notification.iam.gserviceaccount.com": {
+		"roles/pubsub.publisher on pubsub_topic alerts",
+	},
 	"enrich": {
 		"roles/pubsub.publisher on pubsub_topic hito-rows",
 		"roles/pubsub.subscriber on pubsub_subscription hito-raw-enrich",

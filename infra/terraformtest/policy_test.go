@@ -46,6 +46,8 @@ edge = {
   domain = { name = "t.shop.example", zone = "shop" }
 }
 archive = {}
+notify  = { team = { address = "team@shop.example" }, chat = { protocol = "pubsub", address = "projects/mycompany-web/topics/alerts" } }
+budget  = { billing_account = "01AB23-45CD67-89EF01", monthly = 500, emails = ["team@shop.example"] }
 functions = {
   enrich = { image = "europe-west1-docker.pkg.dev/mycompany-web/hito/enrich:1", workers = 2 }
 }
@@ -108,6 +110,11 @@ func TestPolicies(t *testing.T) {
 				}
 				if cloud == "gcp" {
 					t.Run(name+"/grants", func(t *testing.T) { sameGrants(t, plan, name) })
+					t.Run(name+"/metrics", func(t *testing.T) { measured(t, plan) })
+					t.Run(name+"/alarms", func(t *testing.T) { alarmsRing(t, plan) })
+					if name == "everything" {
+						t.Run("runbooks", func(t *testing.T) { namesThere(t, plan) })
+					}
 				}
 				if name == "everything" {
 					t.Run("planted", func(t *testing.T) { plant(t, shown, checks, planted) })

@@ -17,8 +17,8 @@ locals {
     events_duplicate    = { unit = "1", of = ["beacon", "score"], says = "Events that were there already" }
     events_enriched     = { unit = "1", of = ["enrich"], says = "Events passed on" }
     bots                = { unit = "1", of = ["enrich"], says = "Events of bots" }
-    lag                 = { unit = "ms", of = ["enrich"], says = "How long ago the beacon took a message's oldest event" }
-    latency             = { unit = "ms", of = ["score"], says = "How long ago the beacon took a message's slowest event, once it is in its profile" }
+    lag                 = { unit = "ms", of = ["enrich"], says = "How long ago the beacon took a batch's oldest event" }
+    latency             = { unit = "ms", of = ["score"], says = "How long ago the beacon took a batch's slowest event, once it is in its profile" }
     events_scored       = { unit = "1", of = ["score"], says = "Events that are in their profiles" }
     events_suppressed   = { unit = "1", of = ["score"], says = "Events of who was erased" }
     events_redelivered  = { unit = "1", of = ["score"], says = "Events that came again" }
