@@ -203,9 +203,12 @@ func cutConnections(t *testing.T, host string, pullersToo bool) {
 	if err := errors.Join(end(), endDead()); err != nil {
 		t.Error(err)
 	}
-	t.Logf("%d connections, %d records acknowledged, %d refused", wire.cuts, len(want), refused)
-	if wire.cuts < 5 || len(want) < len(all)/2 {
-		t.Errorf("%d connections, %d of %d records acknowledged", wire.cuts, len(want), len(all))
+	wire.mu.Lock()
+	cuts := wire.cuts
+	wire.mu.Unlock()
+	t.Logf("%d connections, %d records acknowledged, %d refused", cuts, len(want), refused)
+	if cuts < 5 || len(want) < len(all)/2 {
+		t.Errorf("%d connections, %d of %d records acknowledged", cuts, len(want), len(all))
 	}
 }
 
