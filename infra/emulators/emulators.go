@@ -1,7 +1,8 @@
 // Package emulators starts what stands for the clouds in tests. For AWS: Kinesis
 // (kinesalite or kinesis-mock), DynamoDB (DynamoDB Local), and everything that a
-// Terraform stack makes (moto). For Google Cloud: Pub/Sub and Bigtable. Each runs as a process of its own on a free
-// loopback port, holds its state in memory, and starts empty.
+// Terraform stack makes (moto). For Google Cloud: Pub/Sub, Bigtable and Firestore.
+// Each runs as a process of its own on a free loopback port, holds its state in
+// memory, and starts empty.
 //
 // They are programs for Node.js, Java and Python. What comes from npm is pinned
 // by npm/package-lock.json and installed once, into the user's cache directory;

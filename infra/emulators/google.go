@@ -9,14 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // The emulators of Google's SDK.
 const (
-	ProgramPubSub   Program = "the Pub/Sub emulator"
-	ProgramBigtable Program = "the Bigtable emulator"
+	ProgramPubSub    Program = "the Pub/Sub emulator"
+	ProgramBigtable  Program = "the Bigtable emulator"
+	ProgramFirestore Program = "the Firestore emulator"
 )
 
 // PubSub starts Google's Pub/Sub emulator, and returns its host and port, for
@@ -32,9 +34,20 @@ func PubSub(t testing.TB) string { return hostOf(run(t, ProgramPubSub)) }
 // A test that lacks the program is skipped, or fails where CI=true.
 func Bigtable(t testing.TB) string { return hostOf(run(t, ProgramBigtable)) }
 
+// Firestore starts Google's Firestore emulator, and returns its host and port, for
+// FIRESTORE_EMULATOR_HOST. Every database of every project is there, and empty. It
+// removes nothing whose time is over, and needs no index.
+//
+// A test that lacks the program is skipped, or fails where CI=true.
+func Firestore(t testing.TB) string { return hostOf(run(t, ProgramFirestore)) }
+
 func hostOf(url string) string { return strings.TrimPrefix(url, "http://") }
 
-const installGoogle = "install the Google Cloud SDK, so that gcloud is in PATH, and gcloud components install pubsub-emulator bigtable"
+const installGoogle = "install the Google Cloud SDK, so that gcloud is in PATH, and gcloud components install pubsub-emulator bigtable cloud-firestore-emulator"
+
+// javaOptions are of a heap that tests of several packages can have at once, and
+// of a collector that does not compete with them for CPUs.
+var javaOptions = []string{"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"}
 
 // google returns the command of an emulator. gcloud itself leaves a child behind
 // when it is ended, so that the program is started without it.
@@ -48,20 +61,30 @@ func (p Program) google(ctx context.Context) (command, error) {
 		return command{}, err
 	}
 	c := command{port: port}
+	needs := ""
 	switch p {
 	case ProgramPubSub:
 		if _, err := find(p, "java", installJava); err != nil {
 			return command{}, err
 		}
 		c.path = filepath.Join(root, "platform", "pubsub-emulator", "bin", "cloud-pubsub-emulator")
+		needs = c.path
 		c.args = []string{"--host=127.0.0.1", fmt.Sprintf("--port=%d", port)}
-		c.env = []string{"JAVA_OPTS=-Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"}
+		c.env = []string{"JAVA_OPTS=" + strings.Join(javaOptions, " ")}
 	case ProgramBigtable:
 		c.path = filepath.Join(root, "platform", "bigtable-emulator", "cbtemulator")
+		needs = c.path
 		c.args = []string{"-host=127.0.0.1", fmt.Sprintf("-port=%d", port)}
+	case ProgramFirestore:
+		if c.path, err = find(p, "java", installJava); err != nil {
+			return command{}, err
+		}
+		needs = filepath.Join(root, "platform", "cloud-firestore-emulator", "cloud-firestore-emulator.jar")
+		c.args = append(slices.Clone(javaOptions), "-Duser.language=en", "-cp", needs, "com.google.cloud.datastore.emulator.firestore.CloudFirestore",
+			"--host=127.0.0.1", fmt.Sprintf("--port=%d", port))
 	}
-	if _, err := os.Stat(c.path); err != nil {
-		return command{}, &MissingError{p, c.path, installGoogle}
+	if _, err := os.Stat(needs); err != nil {
+		return command{}, &MissingError{p, needs, installGoogle}
 	}
 	return c, nil
 }

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"cloud.google.com/go/bigtable"
+	firestore "cloud.google.com/go/firestore/apiv1"
+	"cloud.google.com/go/firestore/apiv1/firestorepb"
 	"cloud.google.com/go/pubsub/v2"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"google.golang.org/api/option"
@@ -71,5 +73,24 @@ func TestBigtable(t *testing.T) {
 	row, err := client.Open("t").ReadRow(ctx, "row")
 	if err != nil || len(row["f"]) != 1 || string(row["f"][0].Value) != "first" {
 		t.Errorf("read %v, %v", row, err)
+	}
+}
+
+func TestFirestore(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	client, err := firestore.NewClient(ctx, plain(t, Firestore(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	const name = "projects/project/databases/d/documents/c/first"
+	if _, err := client.Commit(ctx, &firestorepb.CommitRequest{Database: "projects/project/databases/d", Writes: []*firestorepb.Write{
+		{Operation: &firestorepb.Write_Update{Update: &firestorepb.Document{Name: name}}},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := client.GetDocument(ctx, &firestorepb.GetDocumentRequest{Name: name}); err != nil || got.Name != name {
+		t.Errorf("read %v, %v", got, err)
 	}
 }

@@ -18,7 +18,7 @@ func (p Program) probe(ctx context.Context, url string) error {
 		return call(ctx, url, "dynamodb", "DynamoDB_20120810.ListTables", "application/x-amz-json-1.0")
 	case ProgramMoto:
 		return call(ctx, url, "sqs", "AmazonSQS.ListQueues", "application/x-amz-json-1.0")
-	case ProgramPubSub, ProgramBigtable:
+	case ProgramPubSub, ProgramBigtable, ProgramFirestore:
 		return p.probeGoogle(ctx, url)
 	default:
 		return call(ctx, url, "kinesis", "Kinesis_20131202.ListStreams", "application/x-amz-json-1.1")

@@ -96,7 +96,7 @@ func TestSaysWhatIsMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	for program, what := range map[Program]string{
 		ProgramKinesalite: "npm", ProgramKinesisMock: "npm", ProgramDynamoDB: "java", ProgramMoto: "python3",
-		ProgramPubSub: "gcloud", ProgramBigtable: "gcloud",
+		ProgramPubSub: "gcloud", ProgramBigtable: "gcloud", ProgramFirestore: "gcloud",
 	} {
 		_, err := Start(t.Context(), program)
 		missing, ok := errors.AsType[*MissingError](err)

@@ -43,7 +43,7 @@ func (p Program) command(ctx context.Context) (command, error) {
 		return p.dynamoDB(ctx)
 	case ProgramMoto:
 		return p.moto(ctx)
-	case ProgramPubSub, ProgramBigtable:
+	case ProgramPubSub, ProgramBigtable, ProgramFirestore:
 		return p.google(ctx)
 	}
 	return command{}, fmt.Errorf("there is no emulator called %q", string(p))
