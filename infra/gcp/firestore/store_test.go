@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"cloud.google.com/go/firestore/apiv1/firestorepb"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -133,6 +134,32 @@ func TestLostAnswerIsNoConflict(t *testing.T) {
 		lost = 0
 		if err := s.Save(t.Context(), []*profile.Fragment{f}); err != nil || f.Version != want+1 || lost != 1 {
 			t.Fatalf("saved to version %d, %v, after %d lost answers", f.Version, err, lost)
+		}
+	}
+}
+
+// TestLateIsNoConflict: an attempt that was given up takes effect just before the next.
+func TestLateIsNoConflict(t *testing.T) {
+	var late func() error
+	n := 0
+	d := database(t, emulators.Firestore(t), grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, call grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		if n++; n == 1 {
+			ctx := context.WithoutCancel(ctx)
+			late = func() error { return call(ctx, method, req, &firestorepb.BatchWriteResponse{}, cc, opts...) }
+			return status.Error(codes.DeadlineExceeded, "planted")
+		}
+		if n == 2 {
+			if err := late(); err != nil {
+				return err
+			}
+		}
+		return call(ctx, method, req, reply, cc, opts...)
+	}))
+	s, f := &Store{Database: d}, profile.NewFragment(profile.Key{Project: "shop", Visitor: "u:1"})
+	for want := range uint64(3) {
+		n = 0
+		if err := s.Save(t.Context(), []*profile.Fragment{f}); err != nil || f.Version != want+1 || n != 2 {
+			t.Fatalf("saved to version %d, %v, by %d calls", f.Version, err, n)
 		}
 	}
 }
