@@ -1,6 +1,7 @@
 package firestore
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -30,5 +31,45 @@ func TestQuarantine(t *testing.T) {
 	})
 	if f.failed < 10 || f.undone < 10 {
 		t.Errorf("only %d answers were lost and %d calls failed: this shows too little", f.failed, f.undone)
+	}
+}
+
+// TestBooksWhole: what an id stands for is what its records came to, however
+// often they were delivered; what is recorded happened now.
+func TestBooksWhole(t *testing.T) {
+	l := &Ledger{Database: database(t, emulators.Firestore(t))}
+	one := []ledger.Delta{{Project: "shop", Minute: 1, Counts: ledger.Counts{Duplicate: 1}, Again: ledger.Counts{Scored: 2, Duplicate: -1}}}
+	if err := l.CommitOnce(t.Context(), "m", one); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Record(t.Context(), one); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := l.Totals(t.Context(), "shop"); err != nil || got.Scored != 2 || got.Duplicate != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestWritesAreBounded: no document is added to more than Firestore allows, and
+// nothing is left out.
+func TestWritesAreBounded(t *testing.T) {
+	d := ledger.Delta{Project: "shop", Minute: 7, Counts: ledger.Counts{Accepted: 1}, Segments: map[string]int64{}}
+	for i := range 3000 {
+		d.Segments[fmt.Sprint(i)] = 1
+	}
+	s := sums{}
+	s.book(d)
+	adds := map[string]int{}
+	for _, w := range s.writes(&Database{name: "projects/p/databases/d"}) {
+		adds[w.GetUpdate().Name] += len(w.UpdateTransforms)
+	}
+	total := 0
+	for name, n := range adds {
+		if total += n; n > 500 {
+			t.Errorf("%s is added to %d times", name, n)
+		}
+	}
+	if total != 3002 {
+		t.Errorf("%d sums, want 3002", total)
 	}
 }

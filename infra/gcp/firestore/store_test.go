@@ -3,6 +3,7 @@ package firestore
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -87,19 +88,20 @@ func (f *faults) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cli
 	}
 	s, err := call(ctx, desc, cc, method, opts...)
 	if err == nil && after {
-		return &broken{ClientStream: s}, nil
+		return &broken{ClientStream: s, with: status.Error(codes.Unavailable, "planted, in the middle")}, nil
 	}
 	return s, err
 }
 
 type broken struct {
 	grpc.ClientStream
+	with     error
 	received int
 }
 
 func (b *broken) RecvMsg(m any) error {
 	if b.received++; b.received > 2 {
-		return status.Error(codes.Unavailable, "planted, in the middle")
+		return b.with
 	}
 	return b.ClientStream.RecvMsg(m)
 }
@@ -161,6 +163,24 @@ func TestLateIsNoConflict(t *testing.T) {
 		if err := s.Save(t.Context(), []*profile.Fragment{f}); err != nil || f.Version != want+1 || n != 2 {
 			t.Fatalf("saved to version %d, %v, by %d calls", f.Version, err, n)
 		}
+	}
+}
+
+// TestReadToTheEnd: what was not answered is not taken for missing.
+func TestReadToTheEnd(t *testing.T) {
+	s := &Store{Database: database(t, emulators.Firestore(t), grpc.WithStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, call grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		s, err := call(ctx, desc, cc, method, opts...)
+		return &broken{ClientStream: s, with: io.EOF}, err
+	}))}
+	var keys []profile.Key
+	for i := range 3 {
+		keys = append(keys, profile.Key{Project: "shop", Visitor: fmt.Sprint("u:", i)})
+	}
+	if _, err := s.Load(t.Context(), keys[:2]); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Load(t.Context(), keys); err == nil {
+		t.Error("2 of 3 were read, and that is no error")
 	}
 }
 
