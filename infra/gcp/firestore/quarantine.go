@@ -58,7 +58,7 @@ func listed(e *quarantine.Entry) string {
 
 // partID returns the id of a part of an entry's body.
 func partID(project, id string, part int) string {
-	h := sha256.Sum256([]byte(fmt.Sprintf("%d/%s/%s", len(project), project, id)))
+	h := sha256.Sum256(fmt.Appendf(nil, "%d/%s/%s", len(project), project, id))
 	return fmt.Sprintf("%s|%d", hex.EncodeToString(h[:16]), part)
 }
 
