@@ -5,18 +5,14 @@ package function
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
-	"strings"
 
-	cloudbigtable "cloud.google.com/go/bigtable"
 	cloudpubsub "cloud.google.com/go/pubsub/v2"
 
 	"github.com/hitolayer/hito/infra/gcp/bigquery"
-	"github.com/hitolayer/hito/infra/gcp/bigtable"
 	"github.com/hitolayer/hito/infra/gcp/cloudlogging"
 	"github.com/hitolayer/hito/infra/gcp/functions"
 	"github.com/hitolayer/hito/infra/gcp/pubsub"
@@ -47,7 +43,7 @@ type Base struct {
 
 	name    string
 	project string // the cloud's, not hito's
-	table   *cloudbigtable.Table
+	table   table
 	pubsub  *cloudpubsub.Client
 	worker  *functions.Settler // what Push was made with
 }
@@ -60,19 +56,9 @@ func open(ctx context.Context, name string, lookup func(variable string) (value 
 	}
 	service, _ := lookup("K_SERVICE") // set by Cloud Run
 	b := &Base{Function: c, Telemetry: &cloudlogging.Sink{Function: service}, Log: logger(c.Log), name: name}
-	var instance, table string
-	if b.project, instance, table, err = tableName(c.Table); err != nil {
+	if b.table, b.project, err = openTable(ctx, c.Table, c.AppProfile); err != nil {
 		return nil, err
 	}
-	// The client's own metrics would be sent by a background task, whose CPU is
-	// taken away between requests, and need a right of their own.
-	tables, err := cloudbigtable.NewClientWithConfig(ctx, b.project, instance, cloudbigtable.ClientConfig{
-		AppProfile: c.AppProfile, MetricsProvider: cloudbigtable.NoopMetricsProvider{},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("make Bigtable's client: %w", err)
-	}
-	b.table = tables.Open(table)
 	if b.pubsub, err = cloudpubsub.NewClient(ctx, b.project); err != nil {
 		return nil, fmt.Errorf("make Pub/Sub's client: %w", err)
 	}
@@ -86,17 +72,6 @@ func open(ctx context.Context, name string, lookup func(variable string) (value 
 	b.LastGood = &storage.LastGood{Client: objects, Bucket: c.ProjectsBucket, Prefix: "lastgood/", ReadOnly: true}
 	b.Projects.LastGood, b.Projects.Interval, b.Projects.Log = b.LastGood, c.Refresh, b.Log
 	return b, nil
-}
-
-var errTable = errors.New("HITO_TABLE must be projects/P/instances/I/tables/T")
-
-// tableName takes a table's name apart.
-func tableName(name string) (project, instance, table string, err error) {
-	parts := strings.Split(name, "/")
-	if len(parts) != 6 || parts[0] != "projects" || parts[2] != "instances" || parts[4] != "tables" || parts[1] == "" || parts[3] == "" || parts[5] == "" {
-		return "", "", "", fmt.Errorf("%w, not %q", errTable, name)
-	}
-	return parts[1], parts[3], parts[5], nil
 }
 
 func logger(form string) *slog.Logger {
@@ -125,13 +100,13 @@ func (b *Base) topic(name string) *pubsub.Publisher {
 }
 
 // Store is the table's fragments.
-func (b *Base) Store() *bigtable.Store { return &bigtable.Store{Table: b.table} }
+func (b *Base) Store() Store { return b.table.store }
 
 // Ledger is the table's ledger.
-func (b *Base) Ledger() *bigtable.Ledger { return &bigtable.Ledger{Table: b.table} }
+func (b *Base) Ledger() Ledger { return b.table.ledger }
 
 // Quarantine is the table's quarantine.
-func (b *Base) Quarantine() *bigtable.Quarantine { return &bigtable.Quarantine{Table: b.table} }
+func (b *Base) Quarantine() Quarantine { return b.table.quarantine }
 
 // SecretKeys is the keys document that has the projects' secret keys.
 func (b *Base) SecretKeys() (project.Source, error) {
