@@ -133,6 +133,9 @@ func (d *Database) do(ctx context.Context, call func(context.Context) error) err
 		if err == nil || !again(err) || ctx.Err() != nil {
 			return err
 		}
+		if code := status.Code(err); failed == 1 && code != codes.Aborted && code != codes.ResourceExhausted {
+			continue // what broke was most likely a connection
+		}
 		if end := between.Wait(ctx, failed); end != nil {
 			return fmt.Errorf("after %d attempts, %w: %w", failed, end, err)
 		}

@@ -49,7 +49,7 @@ const (
 	// writerFields is where a version's writer leaves its token, each version in
 	// the next: a write whose answer was lost is found by it, though others wrote since.
 	writerFields = "w"
-	writers      = 8
+	writers      = 32
 )
 
 func writerField(version uint64) string {

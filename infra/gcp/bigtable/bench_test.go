@@ -1,0 +1,12 @@
+package bigtable
+
+import (
+	"testing"
+
+	"github.com/hitolayer/hito/infra/emulators"
+	"github.com/hitolayer/hito/shared/profile/storetest"
+)
+
+func BenchmarkStore(b *testing.B) {
+	storetest.Bench(b, &Store{Table: table(b, emulators.Bigtable(b))})
+}
