@@ -43,6 +43,8 @@ type gcpPrices struct {
 	leastBytes            float64 // that a request to Pub/Sub counts, at least
 	nodeHour              float64 // Bigtable, SSD
 	nodeReads, nodeWrites float64 // rows of 1 KB a node takes per second
+	docRead, docWrite     float64 // Firestore, a document
+	docDelete             float64
 	logGB                 float64
 	bigQueryTiB           float64 // a BigQuery subscription's delivery
 }
@@ -50,7 +52,7 @@ type gcpPrices struct {
 var usCentral1 = gcpPrices{
 	date:    "November 2026",
 	request: 0.40e-6, cpuSecond: 24e-6, gbSecond: 2.5e-6, cpuAlways: 18e-6, gbAlways: 2e-6,
-	tib: 40, leastBytes: 1000, nodeHour: 0.65, nodeReads: 17_000, nodeWrites: 14_000, logGB: 0.50, bigQueryTiB: 50,
+	tib: 40, leastBytes: 1000, nodeHour: 0.65, nodeReads: 17_000, nodeWrites: 14_000, docRead: 0.03e-5, docWrite: 0.09e-5, docDelete: 0.01e-5, logGB: 0.50, bigQueryTiB: 50,
 }
 
 // What terraform/live/gcp has: an instance is one processor and so much memory in
@@ -62,6 +64,9 @@ const (
 	utilization = 0.6 // of an instance's processor, which Cloud Run scales to
 	nodeLoad    = 0.6 // of a node, which autoscaling keeps
 	packEvents  = 512
+	month       = 730 * 3600 // seconds
+	// bookWrites is what booking a message writes in Firestore: its id, totals, an hour.
+	bookWrites = 3
 )
 
 // gcpLoad is one row of the arithmetic.
@@ -76,6 +81,7 @@ type gcpLoad struct {
 	latency                       float64
 
 	run, pubsub, table, logs float64 // dollars per million events
+	documents                float64 // the same, of Firestore in place of the table
 }
 
 func (l gcpLoad) total() float64 { return l.run + l.pubsub + l.table + l.logs }
@@ -138,6 +144,9 @@ func computeGCP(rate float64, always bool, m gcpMeasured, p gcpPrices) gcpLoad {
 	nodes := ((rate*m.reads+conditional)/p.nodeReads + conditional/p.nodeWrites) / nodeLoad
 	l.nodes = math.Max(1, math.Ceil(nodes))
 	l.table = perMillion(l.nodes * p.nodeHour / 3600)
+	// Ids that were booked are removed when they are old.
+	booked := l.rawMessages + l.enrichedMessages
+	l.documents = perMillion(rate*m.reads*p.docRead + (rate*m.writes+bookWrites*booked)*p.docWrite + booked*p.docDelete)
 	l.logs = perMillion((requests + l.rawMessages + l.enrichedMessages) * m.logBytes / gb * p.logGB)
 	return l
 }
@@ -166,5 +175,17 @@ func writeGCP(w io.Writer) error {
 	for _, l := range rows {
 		printf("| at %.0f/s | %s | %.3f | %.3f | %.3f | %.3f | **%.2f** |\n", l.rate, name[l.always], l.run, l.pubsub, l.table, l.logs, l.total())
 	}
+	printf("\n| events/s | Bigtable, $ a month | Firestore, $ a month |\n|---:|---:|---:|\n")
+	for _, rate := range append([]float64{0, 1, 10, sameCost(gcpBench, usCentral1), 100}, rates...) {
+		l := computeGCP(max(rate, 1e-9), false, gcpBench, usCentral1)
+		monthly := rate * month / 1e6
+		printf("| %.0f | %.0f | %.0f |\n", rate, l.nodes*usCentral1.nodeHour*month/3600, monthly*l.documents)
+	}
 	return failed
+}
+
+// sameCost returns at how many events per second Firestore costs what Bigtable's
+// least does.
+func sameCost(m gcpMeasured, p gcpPrices) float64 {
+	return p.nodeHour / 3600 / (computeGCP(1, false, m, p).documents / 1e6)
 }

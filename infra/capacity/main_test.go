@@ -64,6 +64,11 @@ func TestArithmeticGCP(t *testing.T) {
 			t.Errorf("%v calls of %v events make %v messages, want %v", c.calls, c.events, n, c.want)
 		}
 	}
+	// Where Firestore costs what a node does.
+	same := sameCost(gcpBench, usCentral1)
+	if cost := computeGCP(same, false, gcpBench, usCentral1); same < 10 || same > 200 || cost.documents < cost.table*0.99 || cost.documents > cost.table*1.01 {
+		t.Errorf("at %v/s Bigtable is $%v, Firestore $%v per million events", same, cost.table, cost.documents)
+	}
 	small, large := computeGCP(1000, false, gcpBench, usCentral1), computeGCP(134_000, false, gcpBench, usCentral1)
 	if large.total() >= small.total() || large.nodes < 10*small.nodes || large.scorers < 10*small.scorers {
 		t.Errorf("at 1,000/s %+v, at 134,000/s %+v", small, large)

@@ -144,6 +144,11 @@ var projectRoles = map[string]string{
 	"roles/logging.logWriter": "a log is nothing that exists before it is written",
 }
 
+// oneDatabase matches the condition of a right to one of Firestore's databases,
+// which have none of their own.
+// https://cloud.google.com/firestore/docs/manage-databases#per_database_access
+var oneDatabase = regexp.MustCompile(`^resource\.name == "projects/[^/"]+/databases/[^/"]+"$`)
+
 // narrowGrants finds rights on more than one thing, and those that replace
 // whatever others have.
 func narrowGrants(p *Plan) []Finding {
@@ -152,6 +157,7 @@ func narrowGrants(p *Plan) []Finding {
 		switch {
 		case strings.HasSuffix(g.of.Type, "_binding") || strings.HasSuffix(g.of.Type, "_policy"):
 			found = append(found, finding(g.of, "it takes rights away that it does not know of: use a member"))
+		case strings.HasPrefix(g.role, "roles/datastore.") && oneDatabase.MatchString(g.condition):
 		case g.kind == "project" && projectRoles[g.role] == "", g.kind == "folder", g.kind == "organization", g.kind == "billing_account":
 			found = append(found, finding(g.of, "%s has %s on everything: say on what", g.member, g.role))
 		}

@@ -14,6 +14,7 @@ var keyed = map[string]string{
 	"google_bigquery_table":               "encryption_configuration.0.kms_key_name",
 	"google_bigtable_instance":            "cluster.*.kms_key_name",
 	"google_cloud_run_v2_service":         "template.0.encryption_key",
+	"google_firestore_database":           "cmek_config.0.kms_key_name",
 	"google_pubsub_topic":                 "kms_key_name",
 	"google_secret_manager_secret":        "replication.0.user_managed.0.replicas.*.customer_managed_encryption.0.kms_key_name",
 	"google_storage_bucket":               "encryption.0.default_kms_key_name",
@@ -118,6 +119,8 @@ func deletable(p *Plan) []Finding {
 			protected(r.yes("deletion_protection") && !r.yes("force_destroy"), r)
 		case "google_bigtable_table":
 			protected(r.text("deletion_protection") == "PROTECTED", r)
+		case "google_firestore_database":
+			protected(r.text("delete_protection_state") == "DELETE_PROTECTION_ENABLED", r)
 		case "google_bigquery_dataset":
 			protected(!r.yes("delete_contents_on_destroy"), r)
 		case "google_bigquery_table", "google_secret_manager_secret":
@@ -135,6 +138,11 @@ func backedUp(p *Plan) []Finding {
 	for _, r := range p.Of("google_bigtable_table") {
 		if r.text("automated_backup_policy.0.retention_period") == "" {
 			found = append(found, finding(r, "the table has no backups"))
+		}
+	}
+	for _, r := range p.Of("google_firestore_database") {
+		if r.text("point_in_time_recovery_enablement") != "POINT_IN_TIME_RECOVERY_ENABLED" {
+			found = append(found, finding(r, "what is overwritten in the database is lost"))
 		}
 	}
 	for _, r := range p.Of("google_storage_bucket") {

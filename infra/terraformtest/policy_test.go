@@ -62,6 +62,12 @@ functions = {
   profile = { warm_instances = 2, concurrency = 160 }
 }
 `,
+	"documents": `
+region         = "us-central1"
+store          = "firestore"
+encryption_key = "projects/mycompany-keys/locations/us-central1/keyRings/hito/cryptoKeys/data"
+secret_keys    = { shop = ["` + secretKey + `"] }
+`,
 }}
 
 // runbook reports whether there is a runbook, which the index leads to.
@@ -89,7 +95,10 @@ func TestPolicies(t *testing.T) {
 			if cloud == "gcp" {
 				checks = GCP(w.schemas(t, "google"), runbook(t))
 			}
-			for _, name := range []string{"everything", "other"} {
+			for _, name := range []string{"everything", "other", "documents"} {
+				if installs[cloud][name] == "" {
+					continue
+				}
 				if testing.Short() && name != "everything" {
 					continue
 				}

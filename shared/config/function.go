@@ -12,7 +12,7 @@ import (
 // "functions" names those that take a variable, and "cloud" where, unless on both;
 // the others are not given it.
 type Function struct {
-	Table          string        `env:"HITO_TABLE" functions:"beacon,enrich,score,profile" required:"true" help:"Name of the table of profiles, ledger and quarantine: a DynamoDB table, or projects/P/instances/I/tables/T of Bigtable."`
+	Table          string        `env:"HITO_TABLE" functions:"beacon,enrich,score,profile" required:"true" help:"Name of the table of profiles, ledger and quarantine: a DynamoDB table, projects/P/instances/I/tables/T of Bigtable, or projects/P/databases/D of Firestore."`
 	ProjectsBucket string        `env:"HITO_PROJECTS_BUCKET" functions:"beacon,enrich,score,profile" required:"true" help:"Name of the bucket that has projects/keys.yaml, a file per project beside it, and what was last put in service under lastgood/."`
 	RawStream      string        `env:"HITO_RAW_STREAM" functions:"beacon,profile" required:"true" help:"Stream that the beacon, and an erasure, writes to: name or ARN, or projects/P/topics/T."`
 	EnrichedStream string        `env:"HITO_ENRICHED_STREAM" functions:"enrich" required:"true" help:"Stream that enriched events go to: name or ARN, or projects/P/topics/T."`

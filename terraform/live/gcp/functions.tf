@@ -27,12 +27,14 @@ locals {
 
 # What several of them are told, and may do.
 locals {
-  environment = {
-    HITO_APP_PROFILE     = module.table.app_profile
-    HITO_LOG             = "json"
-    HITO_PROJECTS_BUCKET = module.projects.name
-    HITO_TABLE           = module.table.id
-  }
+  environment = merge(
+    {
+      HITO_LOG             = "json"
+      HITO_PROJECTS_BUCKET = module.projects.name
+      HITO_TABLE           = local.table.id
+    },
+    { for t in module.table : "HITO_APP_PROFILE" => t.app_profile },
+  )
 
   # Cloud Run looks whether a caller may, and takes the signature off its token; the function looks at the rest.
   pushed = {
@@ -45,9 +47,13 @@ locals {
     ReadProjects = { role = "roles/storage.objectViewer", kind = "bucket", id = module.projects.name }
   }
 
-  # Bigtable's rights end at the table: whoever books may write all of it.
+  # Rights end at the table, or the database: whoever books may write all of it.
+  table = one(concat(
+    [for t in module.table : { id = t.id, kind = "table", user = "roles/bigtable.user", reader = "roles/bigtable.reader" }],
+    [for d in module.database : { id = d.id, kind = "database", user = "roles/datastore.user", reader = "roles/datastore.viewer" }],
+  ))
   write_books = {
-    WriteBooks = { role = "roles/bigtable.user", kind = "table", id = module.table.id }
+    WriteBooks = { role = local.table.user, kind = local.table.kind, id = local.table.id }
   }
 }
 
@@ -168,7 +174,7 @@ module "score" {
 
   permissions = merge(local.read_projects, {
     KeepLastGood   = { role = "roles/storage.objectUser", kind = "bucket", id = module.projects.name, prefix = "lastgood/" }
-    FoldProfiles   = { role = "roles/bigtable.user", kind = "table", id = module.table.id }
+    FoldProfiles   = { role = local.table.user, kind = local.table.kind, id = local.table.id }
     PublishActions = { role = "roles/pubsub.publisher", kind = "topic", id = module.actions.id }
   })
 
@@ -216,7 +222,7 @@ module "profile" {
   })
 
   permissions = merge(local.read_projects, {
-    ReadProfiles    = { role = "roles/bigtable.reader", kind = "table", id = module.table.id }
+    ReadProfiles    = { role = local.table.reader, kind = local.table.kind, id = local.table.id }
     PublishErasures = { role = "roles/pubsub.publisher", kind = "topic", id = module.raw.id }
     ReadSecretKeys  = { role = "roles/secretmanager.secretAccessor", kind = "secret", id = module.secret.id }
   })

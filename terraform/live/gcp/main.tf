@@ -13,10 +13,8 @@ locals {
 # What of Google Cloud the project uses. It stays on when the install goes: others may use it too.
 resource "google_project_service" "this" {
   for_each = toset(concat(
-    [
-      "artifactregistry", "bigtable", "bigtableadmin", "cloudbuild", "cloudscheduler", "iam", "logging", "monitoring", "pubsub",
-      "run", "secretmanager", "storage",
-    ],
+    ["artifactregistry", "cloudbuild", "cloudscheduler", "iam", "logging", "monitoring", "pubsub", "run", "secretmanager", "storage"],
+    var.store == "bigtable" ? ["bigtable", "bigtableadmin"] : ["firestore"],
     var.archive == null ? [] : ["bigquery"],
     var.budget == null ? [] : ["billingbudgets"],
     var.edge.kind == "none" ? [] : ["compute"],
@@ -55,6 +53,7 @@ module "enriched" {
 
 module "table" {
   source = "../../modules/gcp/table"
+  count  = var.store == "bigtable" ? 1 : 0
 
   account = var.account
   region  = var.region
@@ -70,6 +69,27 @@ module "table" {
   deletion_protection = var.deletion_protection
   encryption_key      = var.encryption_key
   labels              = local.labels
+
+  depends_on = [google_project_service.this]
+}
+
+# The same for little load.
+module "database" {
+  source = "../../modules/gcp/database"
+  count  = var.store == "firestore" ? 1 : 0
+
+  account = var.account
+  region  = var.region
+  name    = var.name
+  collections = {
+    fragments  = {}
+    ledger     = { expires = "expires" } # hours; totals stay
+    booked     = { expires = "expires" }
+    quarantine = { expires = "expires" }
+    bodies     = { expires = "expires" } # of large entries in quarantine
+  }
+  deletion_protection = var.deletion_protection
+  encryption_key      = var.encryption_key
 
   depends_on = [google_project_service.this]
 }

@@ -23,8 +23,8 @@ output "streams" {
 }
 
 output "table" {
-  description = "Table of profiles, ledger and quarantine, as projects/P/instances/I/tables/T."
-  value       = module.table.id
+  description = "Table of profiles, ledger and quarantine, as projects/P/instances/I/tables/T, or projects/P/databases/D."
+  value       = local.table.id
 }
 
 output "queues" {

@@ -213,6 +213,18 @@ variable "max_deliveries" {
 
 # Table.
 
+variable "store" {
+  description = "What keeps profiles, ledger and quarantine: bigtable, which costs some $475 a month at least, or firestore, which costs by what happens: less below some 50 events a second, and more above. What is in one does not move to the other."
+  type        = string
+  default     = "bigtable"
+  nullable    = false
+
+  validation {
+    condition     = contains(["bigtable", "firestore"], var.store)
+    error_message = "store must be bigtable or firestore."
+  }
+}
+
 variable "zone" {
   description = "Zone of the region that the table's nodes are in, such as europe-west1-b. null: the region's zone b."
   type        = string

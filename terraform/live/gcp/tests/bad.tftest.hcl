@@ -28,10 +28,11 @@ run "bad_at_once" {
     encryption_key      = "mine"
     write_keys          = { shop = [] }
     archive             = { expire_days = 0 }
+    store               = "datastore"
   }
   expect_failures = [
     var.account, var.project_number, var.region, var.name, var.labels, var.functions, var.trusted_proxies,
-    var.secret_keys_version, var.retention_hours, var.encryption_key, var.write_keys, var.archive,
+    var.secret_keys_version, var.retention_hours, var.encryption_key, var.write_keys, var.archive, var.store,
   ]
 }
 

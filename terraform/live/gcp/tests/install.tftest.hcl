@@ -127,6 +127,36 @@ run "least_privilege" {
   }
 }
 
+run "firestore" {
+  command = plan
+
+  variables {
+    store = "firestore"
+  }
+
+  assert {
+    condition     = length(module.table) == 0 && output.table == "projects/mycompany-web/databases/hito-table"
+    error_message = "There must be a database in place of the table."
+  }
+  assert {
+    condition = { for f in ["beacon", "enrich", "score", "profile"] : f => [for name, right in { beacon = module.beacon, enrich = module.enrich, score = module.score, profile = module.profile }[f].policy : right if strcontains(right, "databases") || strcontains(right, "tables")] } == {
+      beacon  = ["roles/datastore.user on database projects/mycompany-web/databases/hito-table"]
+      enrich  = ["roles/datastore.user on database projects/mycompany-web/databases/hito-table"]
+      score   = ["roles/datastore.user on database projects/mycompany-web/databases/hito-table"]
+      profile = ["roles/datastore.viewer on database projects/mycompany-web/databases/hito-table"]
+    }
+    error_message = "Functions must have rights to the database alone."
+  }
+  assert {
+    condition     = !contains(keys(local.environment), "HITO_APP_PROFILE") && local.environment.HITO_TABLE == output.table
+    error_message = "Functions must be told of the database."
+  }
+  assert {
+    condition     = contains(keys(google_project_service.this), "firestore") && !contains(keys(google_project_service.this), "bigtable")
+    error_message = "What is not used must not be turned on."
+  }
+}
+
 run "everything_set" {
   command = plan
 

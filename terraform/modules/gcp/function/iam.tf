@@ -1,7 +1,7 @@
 # What the function may do, each on exactly one thing, and who may call it.
 
 locals {
-  permitted = { for kind in ["topic", "table", "secret", "bucket"] : kind => { for name, p in var.permissions : name => p if p.kind == kind } }
+  permitted = { for kind in ["topic", "table", "database", "secret", "bucket"] : kind => { for name, p in var.permissions : name => p if p.kind == kind } }
 }
 
 resource "google_pubsub_topic_iam_member" "this" {
@@ -42,6 +42,23 @@ resource "google_bigtable_table_iam_member" "this" {
   table         = split("/", each.value.id)[5]
   role          = each.value.role
   member        = local.member
+
+  depends_on = [google_service_account.this]
+}
+
+# A database has no rights of its own: they are the project's, for it alone.
+# https://cloud.google.com/firestore/docs/manage-databases#per_database_access
+resource "google_project_iam_member" "database" {
+  for_each = local.permitted.database
+
+  project = split("/", each.value.id)[1]
+  role    = each.value.role
+  member  = local.member
+
+  condition {
+    title      = "Only ${split("/", each.value.id)[3]}"
+    expression = "resource.name == \"${each.value.id}\""
+  }
 
   depends_on = [google_service_account.this]
 }

@@ -123,7 +123,7 @@ resource "google_cloud_run_v2_service" "this" {
   # The function must not run before it may, nor stay when it may not, nor be deployed before it is built.
   depends_on = [
     google_service_account.this, google_pubsub_topic_iam_member.this, google_storage_bucket_iam_member.this,
-    google_bigtable_table_iam_member.this, google_secret_manager_secret_iam_member.this, var.built,
+    google_bigtable_table_iam_member.this, google_project_iam_member.database, google_secret_manager_secret_iam_member.this, var.built,
   ]
 }
 
@@ -178,6 +178,6 @@ resource "google_cloud_run_v2_service" "worker" {
 
   depends_on = [
     google_service_account.this, google_pubsub_topic_iam_member.this, google_storage_bucket_iam_member.this,
-    google_bigtable_table_iam_member.this, google_secret_manager_secret_iam_member.this, google_pubsub_subscription_iam_member.worker,
+    google_bigtable_table_iam_member.this, google_project_iam_member.database, google_secret_manager_secret_iam_member.this, google_pubsub_subscription_iam_member.worker,
   ]
 }

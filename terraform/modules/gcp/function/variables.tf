@@ -239,7 +239,7 @@ variable "environment" {
 variable "permissions" {
   description = <<-D
     What the function may do, by name: one role on one thing each.
-    kind and id: topic projects/P/topics/T, table projects/P/instances/I/tables/T, secret projects/P/secrets/S, or bucket and its name.
+    kind and id: topic projects/P/topics/T, table projects/P/instances/I/tables/T, database projects/P/databases/D, secret projects/P/secrets/S, or bucket and its name.
     prefix: only of objects in the bucket whose names begin so.
   D
   type = map(object({
@@ -263,12 +263,13 @@ variable "permissions" {
 
   validation {
     condition = alltrue([for p in values(var.permissions) : try(can(regex({
-      topic  = "^projects/[^/]+/topics/[^/]+$"
-      table  = "^projects/[^/]+/instances/[^/]+/tables/[^/]+$"
-      secret = "^projects/[^/]+/secrets/[^/]+$"
-      bucket = "^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$"
+      topic    = "^projects/[^/]+/topics/[^/]+$"
+      table    = "^projects/[^/]+/instances/[^/]+/tables/[^/]+$"
+      database = "^projects/[^/]+/databases/[^/]+$"
+      secret   = "^projects/[^/]+/secrets/[^/]+$"
+      bucket   = "^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$"
     }[p.kind], p.id)), false)])
-    error_message = "Every permission must be on exactly one topic, table, secret or bucket, by its full name."
+    error_message = "Every permission must be on exactly one topic, table, database, secret or bucket, by its full name."
   }
 
   validation {

@@ -82,7 +82,7 @@ run "least_privilege" {
     error_message = "Without url and triggers nobody may call it."
   }
   assert {
-    condition     = length(google_pubsub_topic_iam_member.this) + length(google_storage_bucket_iam_member.this) + length(google_bigtable_table_iam_member.this) + length(google_secret_manager_secret_iam_member.this) == 0
+    condition     = length(google_pubsub_topic_iam_member.this) + length(google_storage_bucket_iam_member.this) + length(google_bigtable_table_iam_member.this) + length(google_project_iam_member.database) + length(google_secret_manager_secret_iam_member.this) == 0
     error_message = "A function without permissions may do nothing."
   }
   assert {
@@ -96,6 +96,7 @@ run "permissions" {
     permissions = {
       PublishActions = { role = "roles/pubsub.publisher", kind = "topic", id = "projects/mycompany-web/topics/hito-actions" }
       FoldProfiles   = { role = "roles/bigtable.user", kind = "table", id = "projects/mycompany-web/instances/hito-table/tables/hito" }
+      FoldDocuments  = { role = "roles/datastore.user", kind = "database", id = "projects/mycompany-web/databases/hito-table" }
       KeepLastGood   = { role = "roles/storage.objectUser", kind = "bucket", id = "hito-projects-mycompany-web", prefix = "lastgood/" }
       ReadProjects   = { role = "roles/storage.objectViewer", kind = "bucket", id = "hito-projects-mycompany-web" }
       ReadSecretKeys = { role = "roles/secretmanager.secretAccessor", kind = "secret", id = "projects/mycompany-web/secrets/hito-keys" }
@@ -111,6 +112,10 @@ run "permissions" {
     error_message = "It may use exactly this table."
   }
   assert {
+    condition     = { for name, m in google_project_iam_member.database : name => "${m.role} ${m.project} ${m.member} ${m.condition[0].expression}" } == { FoldDocuments = "roles/datastore.user mycompany-web serviceAccount:hito-score@mycompany-web.iam.gserviceaccount.com resource.name == \"projects/mycompany-web/databases/hito-table\"" }
+    error_message = "It may use exactly this database."
+  }
+  assert {
     condition     = { for name, m in google_secret_manager_secret_iam_member.this : name => "${m.role} ${m.project} ${m.secret_id}" } == { ReadSecretKeys = "roles/secretmanager.secretAccessor mycompany-web hito-keys" }
     error_message = "It may read exactly this secret."
   }
@@ -122,7 +127,7 @@ run "permissions" {
     error_message = "It may read the bucket, and write below the prefix only."
   }
   assert {
-    condition     = output.policy["KeepLastGood"] == "roles/storage.objectUser on bucket hito-projects-mycompany-web/lastgood/" && length(output.policy) == 5
+    condition     = output.policy["KeepLastGood"] == "roles/storage.objectUser on bucket hito-projects-mycompany-web/lastgood/" && length(output.policy) == 6
     error_message = "What it may do must be told."
   }
 }
