@@ -52,8 +52,8 @@ type gcpInstallation struct {
 	// published and tabled stand before the emulators, and make calls fail when they
 	// are told to.
 	published, tabled *fault.GRPC
-	client            *pubsub.Client // what the test itself publishes with
-	table             *bigtable.Table
+	client            *pubsub.Client  // what the test itself publishes with
+	table             *bigtable.Table // nil with Firestore
 
 	mu        sync.Mutex
 	swept     float64
@@ -61,24 +61,28 @@ type gcpInstallation struct {
 	killAfter func() (time.Duration, bool)
 }
 
-// installGCP builds, packages, plans and starts everything.
-func installGCP(t *testing.T) *gcpInstallation {
+// installGCP builds, packages, plans and starts everything, with one of the stores
+// that there are.
+func installGCP(t *testing.T, store string) *gcpInstallation {
 	t.Helper()
 	root := repository(t)
 	artifacts := t.TempDir()
 	run(t, root, "go", "run", "./infra/pack", "-cloud", "gcp", "-out", artifacts)
 	x := &gcpInstallation{
 		published: &fault.GRPC{Endpoint: emulators.PubSub(t)},
-		tabled:    &fault.GRPC{Endpoint: emulators.Bigtable(t)},
+		tabled:    &fault.GRPC{},
 	}
-	x.deployment = planGCP(t, root, filepath.Join(artifacts, "gcp"))
+	x.deployment = planGCP(t, root, filepath.Join(artifacts, "gcp"), store)
 	if err := x.deployment.CreateStreams(t.Context(), x.published.Endpoint); err != nil {
 		t.Fatal(err)
 	}
-	if err := x.deployment.CreateTables(t.Context(), x.tabled.Endpoint); err != nil {
-		t.Fatal(err)
-	}
 	x.connect(t)
+	if store == "firestore" {
+		x.tabled.Endpoint = emulators.Firestore(t)
+	} else {
+		x.tabled.Endpoint = emulators.Bigtable(t)
+		x.openTable(t)
+	}
 	x.upload(t)
 	x.startFunctions(t, filepath.Join(artifacts, "gcp"))
 	x.startPushes(t)
@@ -87,7 +91,7 @@ func installGCP(t *testing.T) *gcpInstallation {
 }
 
 // planGCP plans the stack from a copy, and returns what would be deployed.
-func planGCP(t *testing.T, root, artifacts string) *deployed.Deployment {
+func planGCP(t *testing.T, root, artifacts, store string) *deployed.Deployment {
 	t.Helper()
 	if _, err := exec.LookPath("terraform"); err != nil {
 		missing(t, "terraform is missing, so that nothing is planned: install Terraform 1.11 or later")
@@ -113,7 +117,7 @@ func planGCP(t *testing.T, root, artifacts string) *deployed.Deployment {
 	terraform("init", "-input=false", "-no-color", "-backend=false")
 	terraform("plan", "-input=false", "-no-color", "-out=plan", "-var=account="+gcpProject, "-var=project_number="+gcpNumber, "-var=region="+gcpRegion,
 		"-var=artifacts_dir="+artifacts, "-var=projects_dir="+filepath.Join(root, "shared", "project", "sample"), `-var=secret_keys={"shop":["demo-secret"]}`,
-		`-var=edge={"kind":"load_balancer","domain":{"name":"t.shop.example"}}`, "-var=archive={}", "-var=max_deliveries=10")
+		`-var=edge={"kind":"load_balancer","domain":{"name":"t.shop.example"}}`, "-var=archive={}", "-var=max_deliveries=10", "-var=store="+store)
 	d, err := deployed.Read(bytes.NewReader(terraform("show", "-json", "plan")))
 	if err != nil {
 		t.Fatal(err)
@@ -121,25 +125,34 @@ func planGCP(t *testing.T, root, artifacts string) *deployed.Deployment {
 	return d
 }
 
-// connect makes the clients of what the test itself does.
-func (x *gcpInstallation) connect(t *testing.T) {
-	dial := func(host string) option.ClientOption {
-		conn, err := grpc.NewClient(host, grpc.WithTransportCredentials(insecure.NewCredentials()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		return option.WithGRPCConn(conn)
+func dialPlain(t *testing.T, host string) option.ClientOption {
+	t.Helper()
+	conn, err := grpc.NewClient(host, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return option.WithGRPCConn(conn)
+}
+
+// connect makes the client of what the test itself publishes.
+func (x *gcpInstallation) connect(t *testing.T) {
 	var err error
-	if x.client, err = pubsub.NewClient(t.Context(), gcpProject, dial(x.published.Endpoint)); err != nil {
+	if x.client, err = pubsub.NewClient(t.Context(), gcpProject, dialPlain(t, x.published.Endpoint)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openTable makes Bigtable's table, and what the test itself reads it with.
+func (x *gcpInstallation) openTable(t *testing.T) {
+	if err := x.deployment.CreateTables(t.Context(), x.tabled.Endpoint); err != nil {
 		t.Fatal(err)
 	}
 	if len(x.deployment.Tables) != 1 || len(x.deployment.Profiles) != 1 || !x.deployment.Profiles[0].TransactionalWritesAllowed || x.deployment.Profiles[0].Cluster == "" {
 		t.Fatalf("deployed are the tables %+v with the app profiles %+v, of which conditional writes need one of a single cluster", x.deployment.Tables, x.deployment.Profiles)
 	}
 	table := x.deployment.Tables[0]
-	client, err := bigtable.NewClientWithConfig(t.Context(), table.Project, table.Instance, bigtable.ClientConfig{MetricsProvider: bigtable.NoopMetricsProvider{}}, dial(x.tabled.Endpoint))
+	client, err := bigtable.NewClientWithConfig(t.Context(), table.Project, table.Instance, bigtable.ClientConfig{MetricsProvider: bigtable.NoopMetricsProvider{}}, dialPlain(t, x.tabled.Endpoint))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,8 +188,9 @@ func (x *gcpInstallation) startFunctions(t *testing.T, artifacts string) {
 		t.Cleanup(s.Close)
 		return s.URL
 	}
+	tabled := fault.ServeGRPC(t, x.tabled)
 	endpoints := map[string]string{
-		"PUBSUB_EMULATOR_HOST": fault.ServeGRPC(t, x.published), "BIGTABLE_EMULATOR_HOST": fault.ServeGRPC(t, x.tabled),
+		"PUBSUB_EMULATOR_HOST": fault.ServeGRPC(t, x.published), "BIGTABLE_EMULATOR_HOST": tabled, "FIRESTORE_EMULATOR_HOST": tabled,
 		"STORAGE_EMULATOR_HOST": serve(&x.storage), "SECRETMANAGER_EMULATOR_HOST": serve(&x.secrets),
 	}
 	x.functions, x.hosts = map[string]*gcpfunctions.Function{}, gcpfunctions.Hosts{}

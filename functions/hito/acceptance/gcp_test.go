@@ -30,7 +30,7 @@ import (
 // TestGCP starts everything as it is planned and drives it as its users do, while
 // everything that can go wrong does.
 func TestGCP(t *testing.T) {
-	x := installGCP(t)
+	x := installGCP(t, "bigtable")
 	inOrder(t, x.explain, []step{
 		{"AccessLog", x.accessLog},
 		{"SDKs", x.sdks},
@@ -43,6 +43,21 @@ func TestGCP(t *testing.T) {
 		{"Erasure", x.erasure},
 		{"Sweep", x.sweep},
 		{"OnlyGoogleCalls", x.onlyGoogleCalls},
+	})
+}
+
+// TestGCPFirestore is the same with documents in place of the table: what they
+// are asked for.
+func TestGCPFirestore(t *testing.T) {
+	x := installGCP(t, "firestore")
+	inOrder(t, x.explain, []step{
+		{"AccessLog", x.accessLog},
+		{"MessagesComeAgain", x.messagesComeAgain},
+		{"FunctionsAreKilled", x.functionsAreKilled},
+		{"FirestoreFails", x.firestoreFails},
+		{"BadEvents", x.badEvents},
+		{"Erasure", x.erasure},
+		{"Sweep", x.sweep},
 	})
 }
 
@@ -134,6 +149,25 @@ func (x *gcpInstallation) googleFails(t *testing.T) {
 	x.published.SetRules()
 	x.tabled.SetRules()
 	if n := x.published.Failed() + x.tabled.Failed() - before; n < 20 {
+		t.Errorf("only %d calls failed: this shows too little", n)
+	} else {
+		t.Logf("%d calls failed", n)
+	}
+}
+
+// firestoreFails: calls refused and answers lost.
+func (x *gcpInstallation) firestoreFails(t *testing.T) {
+	x.tabled.SetRules(
+		fault.GRPCRule{Method: "BatchGetDocuments", Probability: 0.05, Code: codes.Unavailable, After: true},
+		fault.GRPCRule{Method: "BatchWrite", Probability: 0.05, Code: codes.Unavailable},
+		fault.GRPCRule{Method: "BatchWrite", Probability: 0.05, Code: codes.DeadlineExceeded, After: true},
+		fault.GRPCRule{Method: "Commit", Probability: 0.05, Code: codes.Aborted},
+		fault.GRPCRule{Method: "Commit", Probability: 0.05, Code: codes.Internal, After: true},
+	)
+	before := x.tabled.Failed()
+	x.load(t, 3000)
+	x.tabled.SetRules()
+	if n := x.tabled.Failed() - before; n < 20 {
 		t.Errorf("only %d calls failed: this shows too little", n)
 	} else {
 		t.Logf("%d calls failed", n)

@@ -74,7 +74,7 @@ module "observability" {
     { for f, m in { enrich = module.enrich, score = module.score } : "${f}-redrive" => { name = m.dead_letter_name, dead_letter_name = m.parked_name } },
     { for m in module.archive : "archive" => { name = m.name, dead_letter_name = m.dead_letter_name, consumed = false } }, # its age is the archive's
   )
-  tables        = { table = { name = module.table.name, instance = module.table.instance } }
+  tables        = { for t in module.table : "table" => { name = t.name, instance = t.instance } }
   archives      = { for name in module.archive[*].name : "enriched" => name }
   load_balancer = var.edge.kind == "load_balancer" ? var.name : null
 
