@@ -61,18 +61,36 @@ type gcpInstallation struct {
 	killAfter func() (time.Duration, bool)
 }
 
-// installGCP builds, packages, plans and starts everything, with one of the stores
-// that there are.
-func installGCP(t *testing.T, store string) *gcpInstallation {
+// packagesGCP are the folder of the functions' packages, and what Google would
+// build of each, by the function's name.
+type packagesGCP struct {
+	dir      string
+	binaries map[string]string
+}
+
+// packGCP packages the functions, and compiles the packages as Google would.
+func packGCP(t *testing.T) packagesGCP {
 	t.Helper()
-	root := repository(t)
-	artifacts := t.TempDir()
-	run(t, root, "go", "run", "./infra/pack", "-cloud", "gcp", "-out", artifacts)
+	artifacts, compiled := t.TempDir(), t.TempDir()
+	run(t, repository(t), "go", "run", "./infra/pack", "-cloud", "gcp", "-out", artifacts)
+	p := packagesGCP{filepath.Join(artifacts, "gcp"), map[string]string{}}
+	for _, name := range names {
+		p.binaries[name] = filepath.Join(compiled, name)
+		if err := pack.Compile(t.Context(), filepath.Join(p.dir, name+".zip"), p.binaries[name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
+}
+
+// installGCP plans and starts everything, with one of the stores that there are.
+func installGCP(t *testing.T, p packagesGCP, store string) *gcpInstallation {
+	t.Helper()
 	x := &gcpInstallation{
 		published: &fault.GRPC{Endpoint: emulators.PubSub(t)},
 		tabled:    &fault.GRPC{},
 	}
-	x.deployment = planGCP(t, root, filepath.Join(artifacts, "gcp"), store)
+	x.deployment = planGCP(t, repository(t), p.dir, store)
 	if err := x.deployment.CreateStreams(t.Context(), x.published.Endpoint); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +102,7 @@ func installGCP(t *testing.T, store string) *gcpInstallation {
 		x.openTable(t)
 	}
 	x.upload(t)
-	x.startFunctions(t, filepath.Join(artifacts, "gcp"))
+	x.startFunctions(t, p)
 	x.startPushes(t)
 	x.hito = serve(t, x.front(t))
 	return x
@@ -180,9 +198,8 @@ func (x *gcpInstallation) upload(t *testing.T) {
 	x.secrets.Add(x.deployment.Secrets[0].Name, []byte(`{"shop":{"secret":["demo-secret"]}}`))
 }
 
-// startFunctions compiles the packages as Google would, and has them run behind
-// Cloud Run's front, each at its own address.
-func (x *gcpInstallation) startFunctions(t *testing.T, artifacts string) {
+// startFunctions has functions run behind Cloud Run's front, each at its own address.
+func (x *gcpInstallation) startFunctions(t *testing.T, p packagesGCP) {
 	serve := func(h http.Handler) string {
 		s := httptest.NewServer(h)
 		t.Cleanup(s.Close)
@@ -196,15 +213,11 @@ func (x *gcpInstallation) startFunctions(t *testing.T, artifacts string) {
 	x.functions, x.hosts = map[string]*gcpfunctions.Function{}, gcpfunctions.Hosts{}
 	for _, d := range x.deployment.Functions {
 		name := short(d.Name)
-		binary := filepath.Join(t.TempDir(), name)
-		if err := pack.Compile(t.Context(), filepath.Join(artifacts, name+".zip"), binary); err != nil {
-			t.Fatal(err)
-		}
 		if len(d.Unknown) > 0 {
 			t.Fatalf("%s has variables whose values the plan does not know: %v", d.Address, d.Unknown)
 		}
 		f := &gcpfunctions.Function{
-			Name: d.Name, Target: d.Target, Binary: binary, Timeout: d.Timeout, Concurrency: d.Concurrency, MaxInstances: 2, Env: d.Environment, Endpoints: endpoints,
+			Name: d.Name, Target: d.Target, Binary: p.binaries[name], Timeout: d.Timeout, Concurrency: d.Concurrency, MaxInstances: 2, Env: d.Environment, Endpoints: endpoints,
 		}
 		if name == "score" {
 			f.Line = x.countSwept

@@ -28,9 +28,15 @@ import (
 )
 
 // TestGCP starts everything as it is planned and drives it as its users do, while
-// everything that can go wrong does.
+// everything that can go wrong does; with Firestore, what that is asked for.
 func TestGCP(t *testing.T) {
-	x := installGCP(t, "bigtable")
+	p := packGCP(t)
+	t.Run("Bigtable", func(t *testing.T) { onBigtable(t, p) })
+	t.Run("Firestore", func(t *testing.T) { onFirestore(t, p) })
+}
+
+func onBigtable(t *testing.T, p packagesGCP) {
+	x := installGCP(t, p, "bigtable")
 	inOrder(t, x.explain, []step{
 		{"AccessLog", x.accessLog},
 		{"SDKs", x.sdks},
@@ -46,10 +52,8 @@ func TestGCP(t *testing.T) {
 	})
 }
 
-// TestGCPFirestore is the same with documents in place of the table: what they
-// are asked for.
-func TestGCPFirestore(t *testing.T) {
-	x := installGCP(t, "firestore")
+func onFirestore(t *testing.T, p packagesGCP) {
+	x := installGCP(t, p, "firestore")
 	inOrder(t, x.explain, []step{
 		{"AccessLog", x.accessLog},
 		{"MessagesComeAgain", x.messagesComeAgain},
