@@ -1,5 +1,5 @@
 // Package firestore keeps what hito knows in one database of Google's Firestore,
-// in native mode: what Bigtable keeps where it is too large.
+// in native mode: what Bigtable keeps, where there is too little to do for it.
 //
 // A document's name begins with four hexadecimal digits of a hash of what it is
 // about, so that neighbours in time or name do not meet in one place, and a part

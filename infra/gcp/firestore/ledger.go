@@ -45,8 +45,8 @@ const (
 	// hourAge is how long an hour's counts stay: longer than the 7 days that can be
 	// asked for.
 	hourAge = 8 * 24 * time.Hour
-	// shares is over how many documents the totals are spread, and an hour: one takes
-	// about a write a second, and more for a while.
+	// shares is over how many documents the totals are spread, and an hour: writes of
+	// one wait for each other.
 	// https://cloud.google.com/firestore/docs/best-practices
 	shares = 32
 	// maxSums is to how many fields of one document a commit adds, of 500 allowed.
