@@ -140,18 +140,33 @@ func (g *group) run() {
 	g.s.begin()
 	g.s.mu.Unlock()
 
-	err := g.book()
+	err := g.safely(g.book)
 	var settling sync.WaitGroup
 	for _, d := range g.members {
 		settling.Go(func() {
 			if err != nil {
 				d.settled <- err
 			} else {
-				d.settled <- d.settle(g.ctx)
+				d.settled <- g.safely(func() error { return d.settle(g.ctx) })
 			}
 		})
 	}
 	settling.Wait()
+}
+
+// safely calls f, whose panic is an error: it is no request's, whose server would
+// catch it.
+func (g *group) safely(f func() error) error {
+	var failed error
+	err := stream.Call(g.ctx, func(context.Context, []stream.Record) error {
+		failed = f()
+		return nil
+	}, nil)
+	if p, ok := err.(*stream.PanicError); ok {
+		g.tell(g.ctx, p, 0, len(g.records))
+		return p
+	}
+	return failed
 }
 
 // book hands to members what was recorded of their records, and books the rest

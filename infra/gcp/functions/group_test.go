@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hitolayer/hito/shared/ledger"
 	"github.com/hitolayer/hito/shared/stream"
 )
 
@@ -242,4 +243,23 @@ func TestACallEndsWithTheLastDeadline(t *testing.T) {
 			t.Errorf("%d commits, %v redelivered", u.books.commits, u.spent.sum("records_redelivered"))
 		}
 	})
+}
+
+// TestSettlingThatPanics ends with an error, and not the process.
+func TestSettlingThatPanics(t *testing.T) {
+	for name, spoil := range map[string]func(u *under){
+		"the ledger":     func(u *under) { u.books.failCommit = func() error { panic("planted") } },
+		"what it booked": func(u *under) { u.books.failRecord = func() error { panic("planted") } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newSettler(func(ctx context.Context, records []stream.Record) error {
+				return errors.Join(book(ctx, records...), ledger.Book{}.Record(ctx, []ledger.Delta{{People: 1}}))
+			})
+			spoil(u)
+			err := u.Deliver(t.Context(), packed(t, "a"))
+			if _, ok := errors.AsType[*stream.PanicError](err); !ok || !strings.Contains(u.log.String(), "planted") {
+				t.Errorf("%v, logged %s", err, u.log.String())
+			}
+		})
+	}
 }
