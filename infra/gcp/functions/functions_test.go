@@ -145,12 +145,12 @@ func TestHTTPPanics(t *testing.T) {
 // TestParallelRequests: each gets its own answer, while callers leave.
 func TestParallelRequests(t *testing.T) {
 	h := &HTTP{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("X-Wait") != "" {
-			<-r.Context().Done()
-			return
-		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
+			return
+		}
+		if r.Header.Get("X-Wait") != "" {
+			<-r.Context().Done() // which only one who has read the body sees
 			return
 		}
 		w.Header().Set("X-Echo", r.Header.Get("X-Key"))
