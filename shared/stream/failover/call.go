@@ -25,7 +25,7 @@ type side struct {
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 }
 
-func (p *Publisher) init() {
+func (p *Publisher) start() {
 	settings := p.Breaker.settings()
 	p.sides[own] = side{p.Own, "own stream", gobreaker.NewTwoStepCircuitBreaker[struct{}](settings)}
 	p.sides[other] = side{p.Other, "other cloud's stream", gobreaker.NewTwoStepCircuitBreaker[struct{}](settings)}
@@ -213,17 +213,30 @@ func (c *call) failures() error {
 }
 
 // refusal is what the sides said of a record. It is permanent only when all who
-// were asked say so.
+// were asked say so: the record may do later with the one that does not.
 func (c *call) refusal(k *outcome) error {
-	var errs []error
-	permanent := true
-	for s, err := range k.said {
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", c.p.sides[s].name, err))
-			permanent = permanent && stream.IsPermanent(err)
-		}
+	mine, theirs := k.said[own], k.said[other]
+	if mine == nil && theirs == nil {
+		return fmt.Errorf("nobody was asked: %w", c.ctx.Err())
 	}
-	return errors.Join(errs...)
+	if mine != nil && theirs != nil && stream.IsPermanent(mine) != stream.IsPermanent(theirs) {
+		mine, theirs = impermanent(mine), impermanent(theirs)
+	}
+	switch {
+	case theirs == nil:
+		return fmt.Errorf("%s: %w", c.p.sides[own].name, mine)
+	case mine == nil:
+		return fmt.Errorf("%s: %w", c.p.sides[other].name, theirs)
+	}
+	return fmt.Errorf("%s: %w; %s: %w", c.p.sides[own].name, mine, c.p.sides[other].name, theirs)
+}
+
+// impermanent returns err without the mark of stream.Permanent.
+func impermanent(err error) error {
+	if stream.IsPermanent(err) {
+		return errors.New(err.Error())
+	}
+	return err
 }
 
 // reason is why the own stream was not enough.

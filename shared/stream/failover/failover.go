@@ -63,8 +63,8 @@ var _ stream.Publisher = (*Publisher)(nil)
 
 func (p *Publisher) hedge() time.Duration { return cmp.Or(p.Hedge, defaultHedge) }
 
-// Publish implements stream.Publisher. What it returns is nil or a
-// stream.Failures, whose errors tell what each cloud said of a record. A record that one of them will never take
+// Publish implements stream.Publisher. Of a record that is not durable its error
+// tells what each cloud said. One that a cloud will never take
 // (stream.IsPermanent) is not offered to the other.
 func (p *Publisher) Publish(ctx context.Context, records []stream.Record) error {
 	if len(records) == 0 {
@@ -73,7 +73,7 @@ func (p *Publisher) Publish(ctx context.Context, records []stream.Record) error 
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("publish %d records on either cloud: %w", len(records), err)
 	}
-	p.once.Do(p.init)
+	p.once.Do(p.start)
 	c := newCall(ctx, p, records)
 	c.run()
 	c.end()
