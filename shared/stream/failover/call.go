@@ -7,29 +7,14 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
-
 	"github.com/hitolayer/hito/shared/stream"
 )
 
-// The two sides, by their place in Publisher.sides.
+// The two sides.
 const (
 	own = iota
 	other
 )
-
-// side is one of the streams.
-type side struct {
-	stream.Publisher
-	name    string
-	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
-}
-
-func (p *Publisher) start() {
-	settings := p.Breaker.settings()
-	p.sides[own] = side{p.Own, "own stream", gobreaker.NewTwoStepCircuitBreaker[struct{}](settings)}
-	p.sides[other] = side{p.Other, "other cloud's stream", gobreaker.NewTwoStepCircuitBreaker[struct{}](settings)}
-}
 
 // call is one Publish.
 type call struct {
@@ -43,7 +28,7 @@ type call struct {
 	pending int // sides that are asked and have not answered
 	answers chan answer
 
-	others, hedged, givenUp int // for telemetry
+	failedOver, hedged, givenUp int // for telemetry
 }
 
 // outcome is what is known of one record.
@@ -68,25 +53,25 @@ func newCall(ctx context.Context, p *Publisher, records []stream.Record) *call {
 // run asks until all is durable, or nobody is left to ask.
 func (c *call) run() {
 	first, second := own, other
-	if !c.ask(first, false) {
-		first, second = second, first
-		if !c.ask(first, false) { // both are given up: whichever may have come back
-			c.ask(first, true)
-			c.ask(second, true)
-		}
+	done, err := c.p.breaker.Allow()
+	if err != nil {
+		first, second = other, own
+		c.givenUp++
 	}
+	c.ask(first, done)
 	slow := time.NewTimer(c.p.hedge())
 	defer slow.Stop()
 	for c.pending > 0 && c.left > 0 {
 		select {
 		case a := <-c.answers:
 			c.settle(a)
-			c.ask(second, true)
 		case <-slow.C:
-			// Whoever waits for the other cloud has nothing to lose by asking this one.
-			if !c.asked[second] && c.ask(second, second == own) {
+			if !c.asked[second] {
 				c.hedged++
 			}
+		}
+		if !c.asked[second] && c.left > 0 && c.ctx.Err() == nil {
+			c.ask(second, nil)
 		}
 	}
 }
@@ -99,80 +84,75 @@ func (c *call) end() {
 	}
 }
 
-// ask asks a side, once, for what is not durable yet and not bad, and reports
-// whether it did. One that is given up is asked only as the last resort.
-func (c *call) ask(s int, last bool) bool {
-	if c.asked[s] || c.ctx.Err() != nil {
-		return false
-	}
-	records, positions := c.open()
-	if len(records) == 0 {
-		return false
-	}
-	side := &c.p.sides[s]
-	done, err := side.breaker.Allow()
-	if err != nil {
-		if !last {
-			c.givenUp++
-			return false
-		}
-		done = func(error) {}
-	}
-	c.asked[s] = true
+// ask asks a side for what is not durable yet. done is told what its answer says
+// of the stream; nil when nobody judges.
+func (c *call) ask(side int, done func(error)) {
+	c.asked[side] = true
 	c.pending++
+	records, positions := c.open()
+	begin := time.Now()
 	go func() {
-		begin := time.Now()
-		err := side.publish(c.ctx, records)
-		done(verdict(err, time.Since(begin), c.p.hedge(), c.ctx.Err() != nil))
-		c.answers <- answer{s, positions, err}
+		err := publish(c.ctx, [...]stream.Publisher{c.p.Own, c.p.Other}[side], records)
+		if done != nil {
+			done(verdict(err, time.Since(begin) >= c.p.hedge(), c.ctx.Err() != nil))
+		}
+		c.answers <- answer{side, positions, err}
 	}()
-	return true
 }
 
 // publish publishes; a panic, which would end the process here, is a refusal.
-func (s *side) publish(ctx context.Context, records []stream.Record) (err error) {
+func publish(ctx context.Context, p stream.Publisher, records []stream.Record) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &stream.PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	return s.Publish(ctx, records)
+	return p.Publish(ctx, records)
 }
 
-// open returns the records to ask the next side for, and their positions.
+var (
+	errSlow = errors.New("no answer in time")
+	// errUnknown is the verdict on a stream whose caller went away before its time.
+	errUnknown = errors.New("ended before it could answer")
+)
+
+// verdict is what an answer says of the stream: nil for a good one. A stream did
+// what it should with records of which it will never take some.
+func verdict(err error, slow, ended bool) error {
+	switch {
+	case slow:
+		return errSlow
+	case err == nil || onlyPermanent(err):
+		return nil
+	case ended:
+		return errUnknown
+	}
+	return err
+}
+
+func onlyPermanent(err error) bool {
+	failures, ok := err.(stream.Failures)
+	for _, f := range failures {
+		ok = ok && stream.IsPermanent(f.Err)
+	}
+	return ok && len(failures) > 0
+}
+
+// open returns the records that are not durable yet, and their positions.
 func (c *call) open() (records []stream.Record, positions []int) {
+	records, positions = make([]stream.Record, 0, c.left), make([]int, 0, c.left)
 	for i := range c.known {
-		k := &c.known[i]
-		if !k.durable && !stream.IsPermanent(k.said[own]) && !stream.IsPermanent(k.said[other]) {
-			positions = append(positions, i)
+		if !c.known[i].durable {
+			records, positions = append(records, c.records[i]), append(positions, i)
 		}
-	}
-	if len(positions) == len(c.records) {
-		return c.records, positions
-	}
-	for _, i := range positions {
-		records = append(records, c.records[i])
 	}
 	return records, positions
 }
 
-var errUntold = errors.New("refused without a reason")
-
 // settle takes an answer in.
 func (c *call) settle(a answer) {
 	c.pending--
-	refused := make([]error, len(a.positions))
-	if failures, ok := named(a.err, len(a.positions)); ok {
-		for _, f := range failures {
-			if refused[f.Index] = f.Err; f.Err == nil {
-				refused[f.Index] = errUntold
-			}
-		}
-	} else {
-		for i := range refused {
-			refused[i] = a.err
-		}
-	}
+	refused := refusals(a.err, len(a.positions))
 	for i, at := range a.positions {
 		k := &c.known[at]
 		switch {
@@ -182,57 +162,69 @@ func (c *call) settle(a answer) {
 			k.durable = true
 			c.left--
 			if a.side == other {
-				c.others += c.records[at].Events
+				c.failedOver += c.records[at].Events
 			}
 		}
 	}
 }
 
-// named returns which of n records an error says have failed; not ok when it
-// does not say, and none may be taken as durable.
-func named(err error, n int) (failures stream.Failures, ok bool) {
-	failures, ok = err.(stream.Failures)
-	for _, f := range failures {
-		ok = ok && f.Index >= 0 && f.Index < n
+var errUntold = errors.New("refused without a reason")
+
+// refusals returns what a Publish of n records said of each, nil of those that
+// are durable. An error that does not name them rightly refuses them all.
+func refusals(err error, n int) []error {
+	refused := make([]error, n)
+	if err == nil {
+		return refused
 	}
-	return failures, ok && len(failures) > 0
+	failures, named := err.(stream.Failures)
+	if named && len(failures) == 0 {
+		err, named = errUntold, false
+	}
+	for _, f := range failures {
+		if named = f.Index >= 0 && f.Index < n; !named {
+			break
+		}
+		if refused[f.Index] = f.Err; f.Err == nil {
+			refused[f.Index] = errUntold
+		}
+	}
+	if !named {
+		for i := range refused {
+			refused[i] = err
+		}
+	}
+	return refused
 }
 
-// failures returns what both sides refused.
+// failures returns what is not durable, and why.
 func (c *call) failures() error {
-	if c.left == 0 {
-		return nil
-	}
 	failures := make(stream.Failures, 0, c.left)
 	for i := range c.known {
 		if k := &c.known[i]; !k.durable {
-			failures = append(failures, stream.Failure{Index: i, Err: c.refusal(k)})
+			failures = append(failures, stream.Failure{Index: i, Err: k.refusal()})
 		}
 	}
-	return failures
+	return failures.OrNil()
 }
 
-// refusal is what the sides said of a record. It is permanent only when all who
-// were asked say so: the record may do later with the one that does not.
-func (c *call) refusal(k *outcome) error {
+// refusal is what those who were asked for the record said of it, one at least.
+func (k *outcome) refusal() error {
 	mine, theirs := k.said[own], k.said[other]
-	if mine == nil && theirs == nil {
-		return fmt.Errorf("nobody was asked: %w", c.ctx.Err())
-	}
-	if mine != nil && theirs != nil && stream.IsPermanent(mine) != stream.IsPermanent(theirs) {
-		mine, theirs = impermanent(mine), impermanent(theirs)
+	if !stream.IsPermanent(mine) || !stream.IsPermanent(theirs) {
+		mine, theirs = passing(mine), passing(theirs)
 	}
 	switch {
 	case theirs == nil:
-		return fmt.Errorf("%s: %w", c.p.sides[own].name, mine)
+		return fmt.Errorf("own stream: %w", mine)
 	case mine == nil:
-		return fmt.Errorf("%s: %w", c.p.sides[other].name, theirs)
+		return fmt.Errorf("other cloud's stream: %w", theirs)
 	}
-	return fmt.Errorf("%s: %w; %s: %w", c.p.sides[own].name, mine, c.p.sides[other].name, theirs)
+	return fmt.Errorf("own stream: %w; other cloud's stream: %w", mine, theirs)
 }
 
-// impermanent returns err without the mark of stream.Permanent.
-func impermanent(err error) error {
+// passing returns err without the mark of stream.Permanent.
+func passing(err error) error {
 	if stream.IsPermanent(err) {
 		return errors.New(err.Error())
 	}
@@ -241,13 +233,16 @@ func impermanent(err error) error {
 
 // reason is why the own stream was not enough.
 func (c *call) reason() error {
+	switch {
+	case c.givenUp > 0:
+		return errors.New("the own stream is given up for a while")
+	case c.hedged > 0:
+		return fmt.Errorf("the own stream did not answer in %v", c.p.hedge())
+	}
 	for i := range c.known {
 		if err := c.known[i].said[own]; err != nil {
 			return err
 		}
 	}
-	if !c.asked[own] {
-		return errors.New("the own stream is given up for a while")
-	}
-	return fmt.Errorf("the own stream did not answer in %v", c.p.hedge())
+	return nil // not so: what the other took was refused
 }

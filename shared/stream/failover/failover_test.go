@@ -37,10 +37,10 @@ func none(says ...string) map[int][]string {
 
 func TestPublish(t *testing.T) {
 	took := func(events float64) map[string]float64 {
-		return map[string]float64{"published_other": events, "hedged": 0, "breaker_open": 0}
+		return map[string]float64{"events_failed_over": events, "publish_hedged": 0, "stream_given_up": 0}
 	}
 	hedged := func(events float64) map[string]float64 {
-		return map[string]float64{"published_other": events, "hedged": 1, "breaker_open": 0}
+		return map[string]float64{"events_failed_over": events, "publish_hedged": 1, "stream_given_up": 0}
 	}
 	for name, c := range map[string]struct {
 		own, other act
@@ -88,7 +88,7 @@ func TestPublish(t *testing.T) {
 		},
 		"own is slow and refuses, other is slower": {
 			act{after: 900 * ms, all: errOwn}, act{after: 900 * ms},
-			want{took: 1200 * ms, own: all, other: all, metrics: hedged(8), log: "own is full"},
+			want{took: 1200 * ms, own: all, other: all, metrics: hedged(8), log: "did not answer in 300ms"},
 		},
 		"both are slow, and refuse": {
 			act{after: 900 * ms, all: errOwn}, act{after: 200 * ms, all: errOther},
@@ -98,13 +98,13 @@ func TestPublish(t *testing.T) {
 			act{after: 900 * ms, some: map[string]error{"r0": errOwn, "r1": errOwn}}, act{after: 200 * ms, some: map[string]error{"r1": errOther, "r2": errOther}},
 			want{took: 900 * ms, own: all, other: all, failed: map[int][]string{1: {"own is full", "other is full"}}, metrics: hedged(4)},
 		},
-		"what is bad is not offered to the other": {
+		"what is bad for one may do for the other": {
 			act{some: map[string]error{"r0": errBad, "r2": errOwn}}, act{},
-			want{own: all, other: []string{"r2"}, failed: map[int][]string{0: {"own stream: too large"}}, metrics: took(2)},
+			want{own: all, other: []string{"r0", "r2"}, metrics: took(4), log: "too large"},
 		},
-		"what is bad alone keeps the other out": {
-			act{some: map[string]error{"r0": errBad}}, act{},
-			want{own: all, failed: map[int][]string{0: {"own stream: too large"}}},
+		"what is bad for both": {
+			act{some: map[string]error{"r0": errBad}}, act{some: map[string]error{"r0": errBad}},
+			want{own: all, other: []string{"r0"}, failed: map[int][]string{0: {"own stream: too large", "other cloud's stream: too large"}}},
 		},
 		"own panics": {
 			act{panic: true}, act{},
@@ -123,7 +123,7 @@ func TestPublish(t *testing.T) {
 			want{own: all, other: all, metrics: took(8), log: "own is full"},
 		},
 		"a refusal without a reason": {
-			act{all: stream.Failures{{Index: 1}}}, act{all: errOther},
+			act{lost: true, all: stream.Failures{{Index: 1}}}, act{all: errOther},
 			want{own: all, other: []string{"r1"}, failed: map[int][]string{1: {"without a reason", "other is full"}}},
 		},
 	} {
@@ -141,7 +141,7 @@ func TestPublish(t *testing.T) {
 				if err == nil && c.want.metrics == nil && p.emitted > 0 || c.want.metrics != nil && !maps.Equal(p.metrics, c.want.metrics) {
 					t.Errorf("measured %v, want %v", p.metrics, c.want.metrics)
 				}
-				if log := strings.Join(p.logged, "\n"); !strings.Contains(log, c.want.log) || (len(p.logged) > 0) != (err == nil && p.metrics["published_other"] > 0) {
+				if log := strings.Join(p.logged, "\n"); !strings.Contains(log, c.want.log) || (len(p.logged) > 0) != (err == nil && p.metrics["events_failed_over"] > 0) {
 					t.Errorf("logged %q, want %q", log, c.want.log)
 				}
 				for i, name := range all {
@@ -186,16 +186,18 @@ func checkFailures(t *testing.T, err error, want map[int][]string) {
 
 func TestErrorsKeepWhatTheyAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		bad := map[string]error{"r0": errBad}
 		later := act{after: 400 * ms, all: stream.Failures{{Index: 0, Err: errBad}}}
 		for _, c := range []struct {
 			own, other act
 			permanent  bool
 		}{
 			{act{all: errOwn}, act{all: errOther}, false},
-			{act{some: map[string]error{"r0": errBad}}, act{}, true},
-			{act{all: errOwn}, act{some: map[string]error{"r0": errBad}}, false}, // own may take it later
-			{later, act{all: errOther}, false},                                   // or the other
-			{later, act{some: map[string]error{"r0": errBad}}, true},
+			{act{all: errOwn}, act{some: bad}, false}, // own may take it later
+			{act{some: bad}, act{all: errOther}, false},
+			{act{some: bad}, act{some: bad}, true},
+			{later, act{all: errOther}, false},
+			{later, act{some: bad}, true},
 		} {
 			p := newPair(t, always(c.own), always(c.other))
 			err := p.Publish(t.Context(), records("r", 1))
@@ -219,7 +221,7 @@ func TestEnds(t *testing.T) {
 		"while both are asked":        {act{after: ever}, act{after: ever}, time.Second, want{took: time.Second, own: all, other: all}},
 		"while the other is asked":    {act{all: errOwn}, act{after: ever}, time.Second, want{took: time.Second, own: all, other: all}},
 		"before anybody is asked":     {act{}, act{}, 0, want{}},
-		"with a refusal at that time": {act{after: 100 * ms, all: errOwn}, act{}, 100 * ms, want{took: 100 * ms, own: all}},
+		"with a refusal at that time": {act{after: 100 * ms, all: errOwn}, act{after: ms}, 100 * ms, want{took: 100 * ms, own: all}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
