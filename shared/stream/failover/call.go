@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/hitolayer/hito/shared/stream"
@@ -178,20 +179,22 @@ func refusals(err error, n int) []error {
 		return refused
 	}
 	failures, named := err.(stream.Failures)
-	if named && len(failures) == 0 {
+	switch {
+	case named && len(failures) == 0:
 		err, named = errUntold, false
-	}
-	for _, f := range failures {
-		if named = f.Index >= 0 && f.Index < n; !named {
-			break
-		}
-		if refused[f.Index] = f.Err; f.Err == nil {
-			refused[f.Index] = errUntold
-		}
+	case slices.ContainsFunc(failures, func(f stream.Failure) bool { return f.Index < 0 || f.Index >= n }):
+		// Not wrapped: what it says of one is not said of all.
+		err, named = fmt.Errorf("refused by positions that are none: %v", err), false
 	}
 	if !named {
 		for i := range refused {
 			refused[i] = err
+		}
+		return refused
+	}
+	for _, f := range failures {
+		if refused[f.Index] = f.Err; f.Err == nil {
+			refused[f.Index] = errUntold
 		}
 	}
 	return refused
