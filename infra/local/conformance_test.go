@@ -2,7 +2,9 @@ package local
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/hitolayer/hito/shared/profile/storetest"
 	"github.com/hitolayer/hito/shared/quarantine"
 	"github.com/hitolayer/hito/shared/stream"
+	"github.com/hitolayer/hito/shared/stream/failover"
 	"github.com/hitolayer/hito/shared/stream/streamtest"
 )
 
@@ -113,6 +116,61 @@ func TestStreamConformance(t *testing.T) {
 			}, features)
 		})
 	}
+}
+
+// twoClouds is a failover.Publisher on a stream of each of two databases, of
+// which the own one refuses now all, now every other record.
+type twoClouds struct {
+	*failover.Publisher
+	own, other streamUnderTest
+}
+
+func (c twoClouds) Consume(t *testing.T, h stream.Handler) {
+	c.own.Consume(t, h)
+	c.other.Consume(t, h)
+}
+
+func (c twoClouds) Quarantined(t *testing.T) []quarantine.Entry {
+	return append(c.own.Quarantined(t), c.other.Quarantined(t)...)
+}
+
+type refusing struct {
+	stream.Publisher
+	calls atomic.Int64
+}
+
+func (r *refusing) Publish(ctx context.Context, records []stream.Record) error {
+	switch r.calls.Add(1) % 3 {
+	case 1:
+		return errors.New("refused")
+	case 2:
+		return r.Publisher.Publish(ctx, records)
+	}
+	var taken []stream.Record
+	var failures stream.Failures
+	for i := range records {
+		if i%2 == 0 {
+			failures = append(failures, stream.Failure{Index: i, Err: errors.New("refused")})
+			continue
+		}
+		taken = append(taken, records[i])
+	}
+	if err := r.Publisher.Publish(ctx, taken); err != nil {
+		return err // of all
+	}
+	return failures.OrNil()
+}
+
+func TestFailoverConformance(t *testing.T) {
+	o := SubscribeOptions{Stage: quarantine.Score, backoff: 5 * time.Millisecond}
+	streamtest.Run(t, func(t *testing.T) streamtest.Stream {
+		c := twoClouds{
+			own:   streamUnderTest{openStream(t, open(t, Options{}), "raw", StreamOptions{}), o},
+			other: streamUnderTest{openStream(t, open(t, Options{}), "raw", StreamOptions{}), o},
+		}
+		c.Publisher = &failover.Publisher{Own: &refusing{Publisher: c.own.Stream}, Other: c.other.Stream, Log: quiet}
+		return c
+	}, streamtest.Features{CountsAttempts: true, Bisects: true, MaxAttempts: 5})
 }
 
 func TestStoreConformance(t *testing.T) {
