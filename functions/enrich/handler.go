@@ -31,6 +31,9 @@ type Handler struct {
 	// Enricher does the work; nil is one that finds countries only.
 	Enricher *enrichment.Enricher
 	Enriched stream.Publisher
+	// Origin names the cloud whose raw stream this is, and is put into every record:
+	// a beacon of the other cloud's may have published it here. Empty leaves it.
+	Origin string
 	// Ledger books what came as accepted, where the raw stream cannot; nil where
 	// it does. Such a stream may also carry a record twice, by a beacon that got no
 	// answer: the second is then accepted too, and passed on as a repeat.
@@ -125,8 +128,14 @@ func (h *Handler) enrich(r *stream.Record) (data []byte, bots int, err error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("enrich record %s of %s/%s: %w", r.ID, r.Project, r.Key, err)
 	}
+	if h.Origin != "" {
+		record.Origin = h.Origin
+	}
 	if record.Erase {
-		return r.Data, 0, nil
+		if data, err = event.Encode(record); err != nil {
+			return nil, 0, fmt.Errorf("enrich record %s: %w", r.ID, err)
+		}
+		return data, 0, nil
 	}
 	var settings *project.Settings
 	if h.Projects != nil {

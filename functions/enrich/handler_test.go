@@ -329,3 +329,24 @@ func TestARecordsPlaceIsInItsReceipt(t *testing.T) {
 		t.Errorf("without a ledger of its own, receipts %v", got)
 	}
 }
+
+// TestOriginIsTheRawStreams, whoever's beacon published there; an erasure's too,
+// which the relay ships like events.
+func TestOriginIsTheRawStreams(t *testing.T) {
+	erase, err := event.Encode(&event.Record{Project: "shop", Key: "a:2", ReceivedAt: 1000, Origin: "local", Erase: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := []stream.Record{record(t, "a:1", page("1")), {Project: "shop", Key: "a:2", Time: 1000, Data: erase}}
+	for origin, want := range map[string]string{"aws": "aws", "": "local"} {
+		out := &publisher{}
+		if err := (&Handler{Enriched: out, Origin: origin}).Handle(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range out.records {
+			if got, err := event.Decode(r.Data); err != nil || got.Origin != want || got.Erase != (i == 1) || got.ReceivedAt != 1000 {
+				t.Errorf("in %q, record %d is %v, %v; want its origin to be %q", origin, i, got, err, want)
+			}
+		}
+	}
+}

@@ -134,11 +134,11 @@ func (p *pipeline) wire(c config.Server, log *slog.Logger) error {
 	p.stats = console.Stats{Projects: p.registry, Ledger: p.db.Ledger()}
 	p.metrics.Register(&engineCollector{db: p.db, projects: p.registry, rules: &p.rules})
 	p.agents.Geo = p.geo
-	p.enrich = enrich.Handler{Projects: p.registry, Enricher: &p.agents, Enriched: enriched, Telemetry: &p.metrics, Now: time.Now}
+	p.enrich = enrich.Handler{Projects: p.registry, Enricher: &p.agents, Enriched: enriched, Origin: origin, Telemetry: &p.metrics, Now: time.Now}
 	p.score = score.Handler{
 		Store:   p.db.Store(),
 		Rules:   score.In(&p.rules),
-		Actions: actions, Ledger: p.db.Ledger(), Telemetry: &p.metrics, Now: time.Now,
+		Actions: actions, Origin: origin, Ledger: p.db.Ledger(), Telemetry: &p.metrics, Now: time.Now,
 	}
 	p.beacon = beacon.Handler{
 		Projects: p.registry, Raw: raw, Quarantine: p.db.Quarantine(), Telemetry: &p.metrics, Origin: origin,

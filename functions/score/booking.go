@@ -13,7 +13,7 @@ func (b *batch) book(f *loaded) {
 		for i, r := range f.work.records {
 			t := f.tally[i]
 			b.tally = b.tally.Plus(t)
-			if t.Scored+t.Duplicate+t.Suppressed+t.Redelivered == 0 {
+			if b.h.Origin != "" && r.Origin != b.h.Origin || t.Scored+t.Duplicate+t.Suppressed+t.Redelivered == 0 {
 				continue
 			}
 			b.outcomes = append(b.outcomes, ledger.Delta{

@@ -32,6 +32,9 @@ type Handler struct {
 	// Copies says that the stream may carry a record more than once, as one does
 	// whose publisher handles redelivered batches and cannot know what it published.
 	Copies bool
+	// Origin names the cloud this is. Another one's records are folded, and booked
+	// there. Empty books all.
+	Origin string
 	// Actions is the stream of transitions (encoded profile.Transition).
 	Actions   stream.Publisher
 	Ledger    ledger.Recorder

@@ -129,3 +129,40 @@ func TestARedeliveryHasTheSameOutcome(t *testing.T) {
 		}
 	})
 }
+
+// TestEachCloudBooksItsOwn: what came by the other cloud's raw stream is in the
+// profile, whoever was first, and in the other's ledger.
+func TestEachCloudBooksItsOwn(t *testing.T) {
+	for origin, want := range map[string]ledger.Counts{
+		"aws": {Scored: 2, Duplicate: 1, Suppressed: 1},
+		"gcp": {Scored: 2, Duplicate: 1},
+		"":    {Scored: 4, Duplicate: 2, Suppressed: 1},
+	} {
+		w := newWorld(t)
+		w.Origin = origin
+		from := func(origin string, of stream.Record) stream.Record {
+			r, err := event.Decode(of.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Origin, r.Receipt = origin, r.Receipt+uint32(len(origin))<<8+uint32(origin[0])
+			of = w.encode(r)
+			of.ID = fmt.Sprint(origin, r.Receipt)
+			return of
+		}
+		erased := w.track("", "b")
+		one, two, three, four := w.track("", "a"), w.track("", "a"), w.track("", "a"), w.track("", "a")
+		w.handle(w.encode(&event.Record{Project: "p", Key: "a:b", ReceivedAt: epoch + 500, Origin: "gcp", Erase: true}))
+		w.handle(from("aws", one), from("gcp", two)) // each alone
+		w.handle(from("aws", three))                 // by both, and each is first once
+		w.handle(from("gcp", three), from("gcp", four))
+		w.handle(from("aws", four), from("aws", erased))
+		if got := w.book.Counts; got != want {
+			t.Errorf("in %q: booked %+v, want %+v", origin, got, want)
+		}
+		if n := w.person("a:a").Events(); n != 4 || w.book.People != 1 || w.book.Segments["warm"] != 0 {
+			t.Errorf("in %q: %d events, %d people, segments %v", origin, n, w.book.People, w.book.Segments)
+		}
+		w.expect("+warm a:a", "-warm a:a")
+	}
+}

@@ -97,7 +97,8 @@ type Record struct {
 	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
 	// When the beacon accepted the run, Unix milliseconds.
 	ReceivedAt int64 `protobuf:"varint,4,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
-	// Cloud whose beacon accepted the run: "local", "aws" or "gcp".
+	// Cloud whose raw stream carried the run: "local", "aws" or "gcp". Enrichment sets
+	// it; on the raw stream it is the cloud whose beacon accepted the run.
 	Origin string   `protobuf:"bytes,5,opt,name=origin,proto3" json:"origin,omitempty"`
 	Events []*Event `protobuf:"bytes,6,rep,name=events,proto3" json:"events,omitempty"`
 	// Whether the record erases the fragment instead of adding events to it:

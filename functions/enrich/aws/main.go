@@ -19,6 +19,6 @@ func wire(b *function.Base) (lambda.Function, error) {
 			return nil, err
 		}
 	}
-	h := &enrich.Handler{Projects: b.Projects, Enricher: agents, Enriched: b.Enriched(), Ledger: ledger.Book{}, Telemetry: b.Telemetry}
+	h := &enrich.Handler{Projects: b.Projects, Enricher: agents, Enriched: b.Enriched(), Origin: function.Origin, Ledger: ledger.Book{}, Telemetry: b.Telemetry}
 	return b.Stream(h.Handle), nil
 }

@@ -305,3 +305,15 @@ func TestManyCallers(t *testing.T) {
 		}
 	})
 }
+
+func TestTellsNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, always(act{all: errOwn}), nil)
+		for i, want := range []int{1, 1, 1, 2, 2} {
+			if err := p.Publish(t.Context(), records("r", 1)); err != nil || len(p.logged) != want {
+				t.Errorf("Publish %d: %v, and %d lines in the log, want %d", i, err, len(p.logged), want)
+			}
+			time.Sleep(4 * time.Second)
+		}
+	})
+}
