@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -22,6 +23,8 @@ type Function struct {
 	TrustedProxies int           `env:"HITO_TRUSTED_PROXIES" default:"0" functions:"beacon" help:"How many proxies stand before the function, each adding to X-Forwarded-For; 0 believes no header."`
 	GeoDB          []string      `env:"HITO_GEO_DB" functions:"enrich" help:"MMDB files for city and network, such as in a layer under /opt; without one, the country is known."`
 	Log            string        `env:"HITO_LOG" default:"json" enum:"text,json" functions:"beacon,enrich,score,profile" help:"Form of the log: text or json."`
+	PeerStream     string        `env:"HITO_PEER_STREAM" functions:"beacon,relay" help:"The other cloud's stream: its raw one for beacon, which publishes there what the own one refuses or is slow to take; its enriched one for relay. Empty means that there is no other cloud."`
+	PeerIdentity   string        `env:"HITO_PEER_IDENTITY" functions:"beacon,relay" help:"Who publishes on HITO_PEER_STREAM: on AWS //iam.googleapis.com/projects/N/locations/global/workloadIdentityPools/P/providers/X#E, with the email E of a service account; on Google Cloud the ARN of a role."`
 
 	AppProfile    string        `env:"HITO_APP_PROFILE" cloud:"gcp" functions:"beacon,enrich,score,profile" help:"Bigtable app profile, which must route to a single cluster; empty means the instance's default."`
 	PushAudience  string        `env:"HITO_PUSH_AUDIENCE" cloud:"gcp" functions:"enrich,score" required:"true" help:"Audience that pushed messages and schedules carry in their token."`
@@ -30,6 +33,7 @@ type Function struct {
 	Timeout       time.Duration `env:"HITO_TIMEOUT" cloud:"gcp" default:"60s" functions:"beacon,enrich,score,profile" help:"How long a request may take: what the service is configured to end it after, or less."`
 	Subscription  string        `env:"HITO_SUBSCRIPTION" cloud:"gcp" functions:"enrich,score" help:"projects/P/subscriptions/S to pull from, as a worker; empty means that messages are pushed."`
 	ArchiveStream string        `env:"HITO_ARCHIVE_STREAM" cloud:"gcp" functions:"enrich" help:"projects/P/topics/T that a row for every enriched event goes to, for BigQuery; empty means none."`
+	PeerRegion    string        `env:"HITO_PEER_REGION" cloud:"gcp" functions:"beacon,relay" help:"AWS region of HITO_PEER_STREAM."`
 }
 
 // LoadFunction reads what the named function ("beacon") takes on a cloud ("aws",
@@ -46,7 +50,18 @@ func LoadFunction(cloud, name string, lookup func(variable string) (value string
 	if !known {
 		return Function{}, fmt.Errorf("no function is called %q", name)
 	}
-	return f, err
+	return f, errors.Join(err, f.checkPeer(cloud))
+}
+
+// checkPeer checks that what it takes to publish on the other cloud's stream is there.
+func (f *Function) checkPeer(cloud string) (err error) {
+	if f.PeerStream != "" && f.PeerIdentity == "" {
+		err = errors.New("HITO_PEER_STREAM is set, and HITO_PEER_IDENTITY is not")
+	}
+	if f.PeerStream != "" && f.PeerRegion == "" && cloud == "gcp" {
+		err = errors.Join(err, errors.New("HITO_PEER_STREAM is set, and HITO_PEER_REGION is not"))
+	}
+	return err
 }
 
 // takers returns the functions that take the field's variable.

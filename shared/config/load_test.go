@@ -113,12 +113,40 @@ func TestLoadFunction(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if (f.Secret != "") != (name == "profile") || (f.ActionsStream != "") != (name == "score") || (f.GeoDB != nil) != (name == "enrich") ||
+				(f.PeerStream != "") != (name == "beacon") || (f.PeerRegion != "") != (cloud == "gcp" && name == "beacon") ||
 				(f.PushAccount != "") != (cloud == "gcp" && (name == "enrich" || name == "score")) {
 				t.Errorf("%s takes what is not its own: %+v", name, f)
 			}
 		}
 	}
-	if _, err := LoadFunction("aws", "relay", os.LookupEnv); err == nil {
-		t.Error("there is a function relay")
+	if _, err := LoadFunction("aws", "act", os.LookupEnv); err == nil {
+		t.Error("there is a function act")
+	}
+}
+
+// TestLoadFunctionWithAPeer: another cloud's stream alone is of no use.
+func TestLoadFunctionWithAPeer(t *testing.T) {
+	for vars, missing := range map[string]map[string][]string{
+		"":                       {"aws": nil, "gcp": nil},
+		"STREAM":                 {"aws": {"IDENTITY"}, "gcp": {"IDENTITY", "REGION"}},
+		"STREAM IDENTITY":        {"aws": nil, "gcp": {"REGION"}},
+		"STREAM IDENTITY REGION": {"aws": nil, "gcp": nil},
+		"IDENTITY REGION":        {"aws": nil, "gcp": nil},
+	} {
+		for cloud, missing := range missing {
+			env := map[string]string{"HITO_TABLE": "t", "HITO_PROJECTS_BUCKET": "b", "HITO_RAW_STREAM": "r"}
+			for word := range strings.FieldsSeq(vars) {
+				env["HITO_PEER_"+word] = "x"
+			}
+			_, err := LoadFunction(cloud, "beacon", environment(env))
+			if (err != nil) != (len(missing) > 0) {
+				t.Errorf("%q on %s: %v", vars, cloud, err)
+			}
+			for _, word := range missing {
+				if !strings.Contains(err.Error(), "HITO_PEER_"+word+" is not") {
+					t.Errorf("%q on %s: %v, want it to miss %s", vars, cloud, err, word)
+				}
+			}
+		}
 	}
 }
