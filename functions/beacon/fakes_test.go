@@ -50,14 +50,18 @@ func (c *capture) Publish(ctx context.Context, records []stream.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if c.fail != nil {
+	failures, some := c.fail.(stream.Failures)
+	if c.fail != nil && !some {
 		return c.fail
 	}
-	for _, r := range records {
+	for i, r := range records {
+		if slices.ContainsFunc(failures, func(f stream.Failure) bool { return f.Index == i }) {
+			continue
+		}
 		r.Data = bytes.Clone(r.Data) // the handler uses the memory again
 		c.records = append(c.records, r)
 	}
-	return nil
+	return c.fail
 }
 
 func (c *capture) Put(_ context.Context, entries []quarantine.Entry) error {
