@@ -28,7 +28,7 @@ var (
 func measured(t *testing.T, p *Plan) {
 	name, _ := p.Variables["name"].(string)
 	units := map[string]string{} // of what the functions tell
-	for _, folder := range []string{"functions/beacon", "functions/enrich", "functions/score", "functions/profile", "infra/gcp"} {
+	for _, folder := range []string{"functions/beacon", "functions/enrich", "functions/score", "functions/profile", "shared/stream/failover", "infra/gcp"} {
 		err := filepath.WalkDir(filepath.Join(repository(t), folder), func(path string, _ os.DirEntry, err error) error {
 			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return err

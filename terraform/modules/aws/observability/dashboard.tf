@@ -25,7 +25,7 @@ locals {
       {
         title = "Beacons"
         metrics = concat(
-          [for m in ["requests", "requests_refused"] : [var.namespace, m, "function", local.own_name.beacon, { stat = "Sum", label = m }]],
+          [for m in ["requests", "requests_refused", "events_failed_over", "stream_given_up"] : [var.namespace, m, "function", local.own_name.beacon, { stat = "Sum", label = m }]],
           [for m in values(var.api == null ? local.url_5xx.beacon : local.api_5xx) : concat([m.namespace, m.name], flatten([for k, v in m.dimensions : [k, v]]), [{ stat = "Sum", label = "in front: ${m.name}" }])],
         )
       },

@@ -26,7 +26,7 @@ locals {
       {
         title = "Beacons"
         lines = contains(keys(var.functions), "beacon") ? merge(
-          { for m in ["requests", "requests_refused"] : m => "sum(increase(${local.metric}${m}_sum{${local.own.beacon}}[1m]))" },
+          { for m in ["requests", "requests_refused", "events_failed_over", "stream_given_up"] : m => "sum(increase(${local.metric}${m}_sum{${local.own.beacon}}[1m]))" },
           { "in front: failed" = replace(local.answered.beacon.part, "[5m]", "[1m]"), "in front: all" = replace(local.answered.beacon.whole, "[5m]", "[1m]") },
         ) : {}
       },

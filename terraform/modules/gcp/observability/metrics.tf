@@ -15,6 +15,9 @@ locals {
     events_received     = { unit = "1", of = ["beacon"], says = "Events accepted" }
     events_quarantined  = { unit = "1", of = ["beacon"], says = "Events that cannot be processed" }
     events_duplicate    = { unit = "1", of = ["beacon", "score"], says = "Events that were there already" }
+    events_failed_over  = { unit = "1", of = ["beacon"], says = "Events that the other cloud's stream took" }
+    publish_hedged      = { unit = "1", of = ["beacon"], says = "Requests for which both clouds' streams were asked, since one was slow" }
+    stream_given_up     = { unit = "1", of = ["beacon"], says = "Requests for which the other cloud's stream was asked first" }
     events_enriched     = { unit = "1", of = ["enrich"], says = "Events passed on" }
     bots                = { unit = "1", of = ["enrich"], says = "Events of bots" }
     lag                 = { unit = "ms", of = ["enrich"], says = "How long ago the beacon took a batch's oldest event" }
