@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // Form is the wire form this build writes. Builds read it and the one before.
@@ -92,6 +94,36 @@ func Decode(data []byte) (*Record, error) {
 		return nil, fmt.Errorf("decode record: wire form %d, this build reads up to %d: deploy readers before writers", r.Form, Form)
 	}
 	return r, nil
+}
+
+// Origin reads of a record's wire form only where it comes from.
+func Origin(data []byte) (string, error) {
+	origin, form := "", uint64(0)
+	for len(data) > 0 {
+		field, kind, n := protowire.ConsumeTag(data)
+		if n < 0 {
+			return "", fmt.Errorf("decode record: %w", protowire.ParseError(n))
+		}
+		data = data[n:]
+		switch {
+		case field == 1 && kind == protowire.VarintType:
+			form, n = protowire.ConsumeVarint(data)
+		case field == 5 && kind == protowire.BytesType:
+			var value []byte
+			value, n = protowire.ConsumeBytes(data)
+			origin = string(value)
+		default:
+			n = protowire.ConsumeFieldValue(field, kind, data)
+		}
+		if n < 0 {
+			return "", fmt.Errorf("decode record: %w", protowire.ParseError(n))
+		}
+		data = data[n:]
+	}
+	if form == 0 || form > Form {
+		return "", fmt.Errorf("decode record: wire form %d, this build reads up to %d: deploy readers before writers", form, Form)
+	}
+	return origin, nil
 }
 
 // typeNames are Segment's words.

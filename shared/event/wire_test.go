@@ -153,6 +153,9 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
+		if origin, err := Origin(data); err != nil || origin != r.Origin {
+			t.Fatalf("%x comes from %q, read alone %q, %v", data, r.Origin, origin, err)
+		}
 		again, err := Encode(r)
 		if err != nil {
 			t.Fatal(err)
