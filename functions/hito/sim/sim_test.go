@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/hitolayer/hito/functions/beacon"
 	"github.com/hitolayer/hito/functions/enrich"
+	"github.com/hitolayer/hito/functions/relay"
 	"github.com/hitolayer/hito/functions/score"
 	"github.com/hitolayer/hito/shared/decimal"
 	"github.com/hitolayer/hito/shared/event"
@@ -27,6 +29,7 @@ import (
 	"github.com/hitolayer/hito/shared/project"
 	"github.com/hitolayer/hito/shared/quarantine"
 	"github.com/hitolayer/hito/shared/stream"
+	"github.com/hitolayer/hito/shared/stream/failover"
 	"github.com/hitolayer/hito/shared/telemetry"
 )
 
@@ -52,27 +55,32 @@ func (countRules) Standings(p *profile.Person, now time.Time, into []profile.Sta
 	)
 }
 
-// replica scores the enriched stream for itself, as each cloud does.
-type replica struct {
-	enriched, actions *simStream
-	store             *simStore
-	ledger            simLedger
-	scorer            score.Handler
+// cloud runs the whole pipeline, and a relay to the other one.
+type cloud struct {
+	raw, enriched, actions *simStream
+	relayed                *simStream // the relay's place on the enriched stream
+	down                   bool
+
+	store  *simStore
+	ledger simLedger
+
+	beacon   beacon.Handler
+	enricher enrich.Handler
+	scorer   score.Handler
+	relay    relay.Handler
 }
 
-// world is one seed's run.
+// world is one seed's run of two clouds.
 type world struct {
 	*chaos
 	mutant     mutant
 	batchLimit int
 	now        time.Time
-
-	raw         *simStream
-	replicas    [2]*replica
+	clouds     [2]*cloud
+	// parted says that neither cloud reaches the other.
+	parted      bool
 	quarantined []quarantine.Entry
 
-	beacon   beacon.Handler
-	enricher enrich.Handler
 	// unsent are requests not yet acknowledged; accepted is the independent
 	// count of what was, each event as it was first accepted.
 	unsent   [][]*event.Event
@@ -86,26 +94,15 @@ type world struct {
 func newWorld(seed uint64, m mutant) *world {
 	c := &chaos{Rand: rand.New(rand.NewPCG(seed, 0))}
 	w := &world{
-		chaos: c, mutant: m, batchLimit: 1 + c.IntN(20), now: time.UnixMilli(simEpoch),
-		raw: &simStream{chaos: c}, accepted: make(map[string]*event.Event),
+		chaos: c, mutant: m, batchLimit: 1 + c.IntN(20), now: time.UnixMilli(simEpoch), accepted: make(map[string]*event.Event),
 	}
-	for i := range w.replicas {
-		r := &replica{enriched: &simStream{chaos: c}, actions: &simStream{chaos: c}}
-		r.store = &simStore{world: w, replica: r, fragments: make(map[profile.Key]stored)}
-		r.scorer = score.Handler{
-			Store: r.store, Actions: r.actions, Ledger: &r.ledger, Telemetry: telemetry.Discard{},
-			Rules: func(string) score.Rules { return countRules{} },
-			Now:   func() time.Time { return w.now },
-		}
-		w.replicas[i] = r
+	for i := range w.clouds {
+		at := &cloud{raw: &simStream{chaos: c}, enriched: &simStream{chaos: c}, actions: &simStream{chaos: c}, relayed: &simStream{chaos: c}}
+		at.enriched.mirror = at.relayed
+		w.clouds[i] = at
 	}
-	w.replicas[0].enriched.mirror = w.replicas[1].enriched
-	w.enricher = enrich.Handler{Enriched: w.replicas[0].enriched}
-	w.beacon = beacon.Handler{
-		Projects: w, Raw: w.raw, Quarantine: w, Origin: "local", Log: slog.New(slog.DiscardHandler),
-		Now:   func() time.Time { return w.now },
-		NewID: func() string { w.minted++; return fmt.Sprint("minted", w.minted) },
-	}
+	w.wire(w.clouds[0], w.clouds[1], "aws")
+	w.wire(w.clouds[1], w.clouds[0], "gcp")
 	for i := range 5 + c.IntN(40) {
 		var request []*event.Event
 		for j := range 1 + c.IntN(8) {
@@ -114,6 +111,39 @@ func newWorld(seed uint64, m mutant) *world {
 		w.unsent = append(w.unsent, request)
 	}
 	return w
+}
+
+func (w *world) wire(at, other *cloud, name string) {
+	now := func() time.Time { return w.now }
+	at.store = &simStore{world: w, cloud: at, fragments: make(map[profile.Key]stored)}
+	at.scorer = score.Handler{
+		Store: at.store, Actions: at.actions, Ledger: &at.ledger, Telemetry: telemetry.Discard{}, Origin: name, Now: now,
+		Rules: func(string) score.Rules { return countRules{} },
+	}
+	at.enricher = enrich.Handler{Enriched: at.enriched, Origin: name}
+	at.relay = relay.Handler{Origin: name, Other: link{w, other, other.enriched}, Now: now}
+	at.beacon = beacon.Handler{
+		// Simulated time decides nothing here: no answer is slow, and no stream is given up.
+		Raw: &failover.Publisher{
+			Own: at.raw, Other: link{w, other, other.raw}, Hedge: time.Hour, Breaker: failover.Breaker{Least: math.MaxInt32}, Log: slog.New(slog.DiscardHandler),
+		},
+		Projects: w, Quarantine: w, Origin: name, Log: slog.New(slog.DiscardHandler), Now: now,
+		NewID: func() string { w.minted++; return fmt.Sprint("minted", w.minted) },
+	}
+}
+
+// link is a stream of the other cloud.
+type link struct {
+	w  *world
+	to *cloud
+	*simStream
+}
+
+func (l link) Publish(ctx context.Context, records []stream.Record) error {
+	if l.w.parted || l.to.down {
+		return errFault
+	}
+	return l.simStream.Publish(ctx, records)
 }
 
 func (w *world) randomEvent(id string) *event.Event {
@@ -155,8 +185,12 @@ func (w *world) send() {
 	request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/v1/batch", strings.NewReader(`{"batch":[`+body.String()[1:]+`]}`))
 	request.SetBasicAuth("key", "")
 	answer := httptest.NewRecorder()
-	w.beacon.ServeHTTP(answer, request)
-	if answer.Code != http.StatusOK {
+	at := w.clouds[w.IntN(2)] // a client goes where it likes
+	if at.down {
+		return
+	}
+	at.beacon.ServeHTTP(answer, request)
+	if answer.Code != http.StatusOK || w.hits(0.05) { // or the answer is lost
 		return
 	}
 	if invalid {
@@ -168,9 +202,7 @@ func (w *world) send() {
 	w.unsent = slices.Delete(w.unsent, i, i+1)
 }
 
-func (w *world) scoreOn(r *replica) { w.deliver(r.enriched, r.scorer.Handle, quarantine.Score) }
-
-func (w *world) enrich() { w.deliver(w.raw, w.enricher.Handle, quarantine.Enrich) }
+func (w *world) scoreAt(at *cloud) { w.deliver(at.enriched, at.scorer.Handle, quarantine.Score) }
 
 // ByWriteKey makes the world a directory of one project.
 func (w *world) ByWriteKey(key string) (*project.Project, bool) {
@@ -199,30 +231,62 @@ func (w *world) Put(_ context.Context, entries []quarantine.Entry) error {
 // step does one thing of all that could happen next.
 func (w *world) step() {
 	w.now = w.now.Add(time.Duration(w.IntN(500)) * time.Millisecond)
-	switch w.IntN(4) {
-	case 0:
+	at := w.clouds[w.IntN(2)]
+	if w.hits(0.01) {
+		w.parted = !w.parted
+	}
+	if w.hits(0.01) {
+		at.down = !at.down
+	}
+	if w.off {
+		w.parted, at.down = false, false
+	}
+	doing := w.IntN(6)
+	if at.down && doing > 0 {
+		return
+	}
+	switch doing {
+	case 0, 1:
 		w.send()
-	case 1:
-		w.enrich()
 	case 2:
-		w.scoreOn(w.replicas[w.IntN(2)])
+		w.deliver(at.raw, at.enricher.Handle, quarantine.Enrich)
 	case 3:
+		w.scoreAt(at)
+	case 4:
+		w.ship(at)
+	case 5:
 		if w.hits(0.02) {
 			w.poison++
-			s := []*simStream{w.raw, w.replicas[1].enriched}[w.IntN(2)]
+			s := []*simStream{at.raw, at.enriched}[w.IntN(2)]
 			s.add(stream.Record{Project: "p", Key: "a:anon0", Events: 1, Data: []byte{0xff, 0xff, byte(w.poison)}})
 		}
 	}
 }
 
+func (w *world) ship(at *cloud) {
+	if w.mutant == noOrigin { // all of it is its own
+		for i := range at.relayed.pending {
+			if r, err := event.Decode(at.relayed.pending[i].Data); err == nil {
+				r.Origin = at.relay.Origin
+				at.relayed.pending[i].Data, _ = event.Encode(r)
+			}
+		}
+	}
+	w.deliver(at.relayed, at.relay.Handle, "relay")
+}
+
 // run steps through chaos, then heals everything and lets the world come to rest.
 func (w *world) run() error {
-	for range 400 {
+	for range 600 {
 		w.step()
 	}
 	w.off = true
 	left := func() int {
-		return len(w.unsent) + len(w.raw.pending) + len(w.replicas[0].enriched.pending) + len(w.replicas[1].enriched.pending)
+		n := len(w.unsent)
+		for _, at := range w.clouds {
+			n += len(at.raw.pending) + len(at.enriched.pending) + len(at.relayed.pending)
+		}
+		return n
 	}
 	for i := 0; left() > 0; i++ {
 		if i == 100_000 {
@@ -264,9 +328,9 @@ func (w *world) verify() error {
 	if refused < w.invalid { // more when a request that was not acknowledged got that far
 		return fmt.Errorf("%d invalid events in quarantine of %d", refused, w.invalid)
 	}
-	for _, r := range w.replicas {
-		if r.ledger.Scored > int64(len(w.accepted)) {
-			return fmt.Errorf("%d of %d events booked as scored", r.ledger.Scored, len(w.accepted))
+	for _, at := range w.clouds {
+		if at.ledger.Scored > int64(len(w.accepted)) {
+			return fmt.Errorf("%d of %d events booked as scored", at.ledger.Scored, len(w.accepted))
 		}
 	}
 	for k, events := range want {
@@ -278,20 +342,20 @@ func (w *world) verify() error {
 		if c := claims[k]; c != nil {
 			fresh.State.Claims = c.State.Claims
 		}
-		for i, r := range w.replicas {
-			if a, b := observed(fresh), observed(r.store.fragment(k)); a != b {
-				return fmt.Errorf("%s on replica %d differs from a plain fold of its %d events:\n%s\n---- stored:\n%s", k, i, len(events), a, b)
+		for _, at := range w.clouds {
+			if a, b := observed(fresh), observed(at.store.fragment(k)); a != b {
+				return fmt.Errorf("%s on %s differs from a plain fold of its %d events:\n%s\n---- stored:\n%s", k, at.relay.Origin, len(events), a, b)
 			}
 		}
 	}
-	return errors.Join(w.replicas[0].verifyTransitions(), w.replicas[1].verifyTransitions())
+	return errors.Join(w.clouds[0].verifyTransitions(), w.clouds[1].verifyTransitions())
 }
 
 // verifyTransitions checks that every change of a membership was published.
-func (r *replica) verifyTransitions() error {
+func (c *cloud) verifyTransitions() error {
 	published := make(map[string]bool)
 	kind := make(map[string]bool)
-	for _, record := range r.actions.pending {
+	for _, record := range c.actions.pending {
 		var t profile.Transition
 		if err := t.UnmarshalVT(record.Data); err != nil {
 			return err
@@ -301,8 +365,8 @@ func (r *replica) verifyTransitions() error {
 		}
 		kind[t.Id], published[t.Id] = t.Entered, true
 	}
-	for k := range r.store.fragments {
-		f := r.store.fragment(k)
+	for k := range c.store.fragments {
+		f := c.store.fragment(k)
 		if f.Claimant() != "" {
 			continue // its memberships went over to its user
 		}
@@ -315,8 +379,8 @@ func (r *replica) verifyTransitions() error {
 			}
 		}
 		absorbed := 0
-		for _, c := range f.State.Claims {
-			if c.Absorbed {
+		for _, claim := range f.State.Claims {
+			if claim.Absorbed {
 				absorbed += 3 // at most one per segment
 			}
 		}
@@ -370,7 +434,7 @@ func TestSimulation(t *testing.T) {
 // TestSimulationFindsPlantedDefects: a simulation that passes with a defect
 // planted proves nothing.
 func TestSimulationFindsPlantedDefects(t *testing.T) {
-	for _, m := range []mutant{noDedupe, smallWindow, outboxNotStored, wrongPosition} {
+	for _, m := range []mutant{noDedupe, smallWindow, outboxNotStored, wrongPosition, noOrigin, claimByArrival} {
 		t.Run(string(m), func(t *testing.T) {
 			for seed := range uint64(200) {
 				if err := simulate(seed, m); err != nil {

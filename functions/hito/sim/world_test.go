@@ -124,7 +124,7 @@ func (w *world) deliver(s *simStream, h stream.Handler, stage quarantine.Stage) 
 // may come between a load and its save.
 type simStore struct {
 	*world
-	replica   *replica
+	cloud     *cloud
 	fragments map[profile.Key]stored
 	busy      bool
 }
@@ -160,7 +160,7 @@ func (s *simStore) fragment(k profile.Key) *profile.Fragment {
 func (s *simStore) Save(_ context.Context, fragments []*profile.Fragment) error {
 	if !s.busy && s.hits(0.2) { // another worker is faster
 		s.busy = true
-		s.scoreOn(s.replica)
+		s.scoreAt(s.cloud)
 		s.busy = false
 	}
 	if s.hits(0.02) {
@@ -181,7 +181,7 @@ func (s *simStore) Save(_ context.Context, fragments []*profile.Fragment) error 
 		}
 		f.Version++
 		c := &profile.Fragment{Key: f.Key, State: f.State.CloneVT()}
-		s.mutate(c.State)
+		s.mutate(c.State, s.fragment(f.Key).State)
 		data, err := c.Encode()
 		if err != nil {
 			return err
@@ -206,9 +206,11 @@ const (
 	smallWindow     mutant = "dedupe window smaller than a batch"
 	outboxNotStored mutant = "outbox not stored"
 	wrongPosition   mutant = "wrong failure position"
+	noOrigin        mutant = "relay without a look at the origin"
+	claimByArrival  mutant = "the claim that comes first wins"
 )
 
-func (w *world) mutate(s *profile.State) {
+func (w *world) mutate(s, stored *profile.State) {
 	switch w.mutant {
 	case noDedupe:
 		s.Seen = nil
@@ -219,6 +221,11 @@ func (w *world) mutate(s *profile.State) {
 		}
 	case outboxNotStored:
 		s.Outbox = nil
+	case claimByArrival:
+		if len(stored.Claims) > 0 && len(s.Claims) > 1 {
+			i := slices.IndexFunc(s.Claims, func(c *profile.Claim) bool { return c.Id == stored.Claims[0].Id })
+			s.Claims[0], s.Claims[i] = s.Claims[i], s.Claims[0]
+		}
 	}
 }
 
