@@ -73,7 +73,7 @@ type loaded struct {
 func newBatch(h *Handler) *batch {
 	return &batch{
 		h: h, now: h.Now(), rules: make(map[string]Rules),
-		byKey: make(map[profile.Key]*work), sizes: make(map[string]*ledger.Delta),
+		byKey: make(map[profile.Key]*work), sizes: make(map[string]*ledger.Delta), folder: profile.Folder{Origin: h.Origin},
 	}
 }
 
@@ -208,6 +208,12 @@ func (b *batch) fold(f *loaded, told []news) []news {
 	_, user := f.Key.User()
 	f.tally = make([]profile.Tally, len(f.work.records))
 	for i, r := range f.work.records {
+		if len(r.Told) > 0 {
+			if r.ReceivedAt > f.State.ErasedAt {
+				f.changed = f.Hear(r.Told, b.now.Add(b.h.hold())) || f.changed
+			}
+			continue
+		}
 		if user {
 			told = b.hear(f, r.Record, told)
 		}
@@ -271,7 +277,7 @@ func (b *batch) decide(head *loaded) {
 	if p.Events() > 0 {
 		b.standings = b.rules[head.Key.Project].Standings(p, b.now, b.standings)
 	}
-	c := p.Decide(b.standings, b.now)
+	c := p.Decide(b.standings, b.now, b.h.hold())
 	head.changed = head.changed || c.Head
 	head.sizes = c.Sizes
 }

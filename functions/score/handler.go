@@ -3,6 +3,7 @@
 package score
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -23,7 +24,7 @@ type Rules interface {
 }
 
 // Handler scores batches of the enriched stream.
-// All fields but Copies are required.
+// All fields but Copies, and those of two clouds, are required.
 type Handler struct {
 	Store profile.Store
 	// Rules returns a project's rules, nil when none are in service: its records
@@ -35,6 +36,13 @@ type Handler struct {
 	// Origin names the cloud this is. Another one's records are folded, and booked
 	// there. Empty books all.
 	Origin string
+	// Enriched is the cloud's own enriched stream, where there is another cloud: what
+	// was published on Actions is told there, and the relay takes it to the other one,
+	// which has decided the same and then does not publish it too. nil has no other.
+	Enriched stream.Publisher
+	// Hold is how long a change that is the other cloud's to publish is held here
+	// for its word that it did, 5 minutes when 0. Then it is published here.
+	Hold time.Duration
 	// Actions is the stream of transitions (encoded profile.Transition).
 	Actions   stream.Publisher
 	Ledger    ledger.Recorder
@@ -55,6 +63,9 @@ func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
 			failures = append(failures, stream.Failure{Index: i, Err: stream.Permanent(err)})
 			continue
 		}
+		if len(r.Told) > 0 && (h.Enriched == nil || r.Origin == h.Origin) {
+			continue // its own word
+		}
 		if _, err := b.rulesOf(r.Project); err != nil {
 			failures = append(failures, stream.Failure{Index: i, Err: err})
 			continue
@@ -69,6 +80,14 @@ func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
 	}
 	h.emit(ctx, b, telemetry.Value{Name: "latency", Unit: telemetry.Milliseconds, V: float64(h.Now().UnixMilli() - oldest)})
 	return failures.OrNil()
+}
+
+// hold is how long a change of the other cloud's is held; 0 without another cloud.
+func (h *Handler) hold() time.Duration {
+	if h.Enriched == nil {
+		return 0
+	}
+	return cmp.Or(h.Hold, 5*time.Minute)
 }
 
 func (h *Handler) emit(ctx context.Context, b *batch, more ...telemetry.Value) {

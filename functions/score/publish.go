@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hitolayer/hito/shared/event"
 	"github.com/hitolayer/hito/shared/stream"
 )
 
@@ -11,7 +12,7 @@ import (
 // memberships that a user took over. Should emptying fail, the next batch that
 // meets the fragment publishes again: same ids, so that receivers can tell.
 func (b *batch) publish(ctx context.Context, heads []*loaded) error {
-	var records []stream.Record
+	var records, words []stream.Record
 	var tidy []*loaded
 	for _, f := range heads {
 		if f.changed && !f.saved || f.postponed {
@@ -35,6 +36,13 @@ func (b *batch) publish(ctx context.Context, heads []*loaded) error {
 			}
 			records = append(records, stream.Record{Project: t.Project, Key: t.Key, Events: 1, Time: t.At, Data: data})
 		}
+		if b.h.Enriched != nil {
+			word, err := b.word(f)
+			if err != nil {
+				return err
+			}
+			words = append(words, word)
+		}
 		f.State.Outbox = nil
 		tidy = append(tidy, f)
 	}
@@ -45,5 +53,24 @@ func (b *batch) publish(ctx context.Context, heads []*loaded) error {
 		}
 		b.transitions += len(records)
 	}
+	if len(words) > 0 {
+		if err := b.h.Enriched.Publish(ctx, words); err != nil {
+			return fmt.Errorf("tell the other cloud of %d transitions: %v", len(records), err)
+		}
+	}
 	return b.save(ctx, tidy)
+}
+
+// word is a record that says that a fragment's outbox was published.
+func (b *batch) word(f *loaded) (stream.Record, error) {
+	at := b.now.UnixMilli()
+	r := &event.Record{Project: f.Key.Project, Key: f.Key.Visitor, ReceivedAt: at, Origin: b.h.Origin}
+	for _, t := range f.State.Outbox {
+		r.Told = append(r.Told, &event.Told{Segment: t.Segment, Changes: t.Changes})
+	}
+	data, err := event.Encode(r)
+	if err != nil {
+		return stream.Record{}, fmt.Errorf("encode what was told of %s: %w", f.Key, err)
+	}
+	return stream.Record{Project: r.Project, Key: r.Key, Time: at, Data: data}, nil
 }

@@ -55,7 +55,7 @@ func (b *batch) outdated(f *profile.Fragment) bool {
 	decided := 0
 	for _, st := range b.standings {
 		in := f.In(st.Segment)
-		if !st.Undecided && in != st.In {
+		if !st.Undecided && in != st.In || f.Due(st.Segment, b.now) {
 			return true
 		}
 		if in {

@@ -106,7 +106,10 @@ type Record struct {
 	Erase bool `protobuf:"varint,7,opt,name=erase,proto3" json:"erase,omitempty"`
 	// Identity of the acceptance: random, one for a whole request. It tells a
 	// client's repeat (another receipt) from the stream's (the same one).
-	Receipt       uint32 `protobuf:"fixed32,8,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	Receipt uint32 `protobuf:"fixed32,8,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	// What the origin has told of the person that the key heads, for the other
+	// cloud not to tell it too; such a record has no events.
+	Told          []*Told `protobuf:"bytes,9,rep,name=told,proto3" json:"told,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -197,6 +200,67 @@ func (x *Record) GetReceipt() uint32 {
 	return 0
 }
 
+func (x *Record) GetTold() []*Told {
+	if x != nil {
+		return x.Told
+	}
+	return nil
+}
+
+// Told is a change of a segment's membership that was published on the actions stream.
+type Told struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Segment string                 `protobuf:"bytes,1,opt,name=segment,proto3" json:"segment,omitempty"`
+	// The change's number on the head fragment: the person entered when odd.
+	Changes       int64 `protobuf:"varint,2,opt,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Told) Reset() {
+	*x = Told{}
+	mi := &file_shared_event_event_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Told) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Told) ProtoMessage() {}
+
+func (x *Told) ProtoReflect() protoreflect.Message {
+	mi := &file_shared_event_event_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Told.ProtoReflect.Descriptor instead.
+func (*Told) Descriptor() ([]byte, []int) {
+	return file_shared_event_event_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Told) GetSegment() string {
+	if x != nil {
+		return x.Segment
+	}
+	return ""
+}
+
+func (x *Told) GetChanges() int64 {
+	if x != nil {
+		return x.Changes
+	}
+	return 0
+}
+
 // Event is one thing a visitor did.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -239,7 +303,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_shared_event_event_proto_msgTypes[1]
+	mi := &file_shared_event_event_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -251,7 +315,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_shared_event_event_proto_msgTypes[1]
+	mi := &file_shared_event_event_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -264,7 +328,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_shared_event_event_proto_rawDescGZIP(), []int{1}
+	return file_shared_event_event_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Event) GetMessageId() string {
@@ -407,7 +471,7 @@ type Enriched struct {
 
 func (x *Enriched) Reset() {
 	*x = Enriched{}
-	mi := &file_shared_event_event_proto_msgTypes[2]
+	mi := &file_shared_event_event_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -419,7 +483,7 @@ func (x *Enriched) String() string {
 func (*Enriched) ProtoMessage() {}
 
 func (x *Enriched) ProtoReflect() protoreflect.Message {
-	mi := &file_shared_event_event_proto_msgTypes[2]
+	mi := &file_shared_event_event_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -432,7 +496,7 @@ func (x *Enriched) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Enriched.ProtoReflect.Descriptor instead.
 func (*Enriched) Descriptor() ([]byte, []int) {
-	return file_shared_event_event_proto_rawDescGZIP(), []int{2}
+	return file_shared_event_event_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Enriched) GetAgent() *Agent {
@@ -491,7 +555,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_shared_event_event_proto_msgTypes[3]
+	mi := &file_shared_event_event_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -503,7 +567,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_shared_event_event_proto_msgTypes[3]
+	mi := &file_shared_event_event_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -516,7 +580,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_shared_event_event_proto_rawDescGZIP(), []int{3}
+	return file_shared_event_event_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Agent) GetBrowser() string {
@@ -605,7 +669,7 @@ type Geo struct {
 
 func (x *Geo) Reset() {
 	*x = Geo{}
-	mi := &file_shared_event_event_proto_msgTypes[4]
+	mi := &file_shared_event_event_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -617,7 +681,7 @@ func (x *Geo) String() string {
 func (*Geo) ProtoMessage() {}
 
 func (x *Geo) ProtoReflect() protoreflect.Message {
-	mi := &file_shared_event_event_proto_msgTypes[4]
+	mi := &file_shared_event_event_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -630,7 +694,7 @@ func (x *Geo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Geo.ProtoReflect.Descriptor instead.
 func (*Geo) Descriptor() ([]byte, []int) {
-	return file_shared_event_event_proto_rawDescGZIP(), []int{4}
+	return file_shared_event_event_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Geo) GetCountry() string {
@@ -684,7 +748,7 @@ type Referrer struct {
 
 func (x *Referrer) Reset() {
 	*x = Referrer{}
-	mi := &file_shared_event_event_proto_msgTypes[5]
+	mi := &file_shared_event_event_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -696,7 +760,7 @@ func (x *Referrer) String() string {
 func (*Referrer) ProtoMessage() {}
 
 func (x *Referrer) ProtoReflect() protoreflect.Message {
-	mi := &file_shared_event_event_proto_msgTypes[5]
+	mi := &file_shared_event_event_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -709,7 +773,7 @@ func (x *Referrer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Referrer.ProtoReflect.Descriptor instead.
 func (*Referrer) Descriptor() ([]byte, []int) {
-	return file_shared_event_event_proto_rawDescGZIP(), []int{5}
+	return file_shared_event_event_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Referrer) GetMedium() string {
@@ -758,7 +822,7 @@ type Campaign struct {
 
 func (x *Campaign) Reset() {
 	*x = Campaign{}
-	mi := &file_shared_event_event_proto_msgTypes[6]
+	mi := &file_shared_event_event_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +834,7 @@ func (x *Campaign) String() string {
 func (*Campaign) ProtoMessage() {}
 
 func (x *Campaign) ProtoReflect() protoreflect.Message {
-	mi := &file_shared_event_event_proto_msgTypes[6]
+	mi := &file_shared_event_event_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +847,7 @@ func (x *Campaign) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Campaign.ProtoReflect.Descriptor instead.
 func (*Campaign) Descriptor() ([]byte, []int) {
-	return file_shared_event_event_proto_rawDescGZIP(), []int{6}
+	return file_shared_event_event_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Campaign) GetSource() string {
@@ -856,7 +920,7 @@ type Page struct {
 
 func (x *Page) Reset() {
 	*x = Page{}
-	mi := &file_shared_event_event_proto_msgTypes[7]
+	mi := &file_shared_event_event_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -868,7 +932,7 @@ func (x *Page) String() string {
 func (*Page) ProtoMessage() {}
 
 func (x *Page) ProtoReflect() protoreflect.Message {
-	mi := &file_shared_event_event_proto_msgTypes[7]
+	mi := &file_shared_event_event_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -881,7 +945,7 @@ func (x *Page) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Page.ProtoReflect.Descriptor instead.
 func (*Page) Descriptor() ([]byte, []int) {
-	return file_shared_event_event_proto_rawDescGZIP(), []int{7}
+	return file_shared_event_event_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Page) GetHost() string {
@@ -916,7 +980,7 @@ var File_shared_event_event_proto protoreflect.FileDescriptor
 
 const file_shared_event_event_proto_rawDesc = "" +
 	"\n" +
-	"\x18shared/event/event.proto\x12\rhito.event.v1\"\xdf\x01\n" +
+	"\x18shared/event/event.proto\x12\rhito.event.v1\"\x88\x02\n" +
 	"\x06Record\x12\x12\n" +
 	"\x04form\x18\x01 \x01(\rR\x04form\x12\x18\n" +
 	"\aproject\x18\x02 \x01(\tR\aproject\x12\x10\n" +
@@ -926,7 +990,11 @@ const file_shared_event_event_proto_rawDesc = "" +
 	"\x06origin\x18\x05 \x01(\tR\x06origin\x12,\n" +
 	"\x06events\x18\x06 \x03(\v2\x14.hito.event.v1.EventR\x06events\x12\x14\n" +
 	"\x05erase\x18\a \x01(\bR\x05erase\x12\x18\n" +
-	"\areceipt\x18\b \x01(\aR\areceipt\"\xb7\x04\n" +
+	"\areceipt\x18\b \x01(\aR\areceipt\x12'\n" +
+	"\x04told\x18\t \x03(\v2\x13.hito.event.v1.ToldR\x04told\":\n" +
+	"\x04Told\x12\x18\n" +
+	"\asegment\x18\x01 \x01(\tR\asegment\x12\x18\n" +
+	"\achanges\x18\x02 \x01(\x03R\achanges\"\xb7\x04\n" +
 	"\x05Event\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x12'\n" +
@@ -1022,32 +1090,34 @@ func file_shared_event_event_proto_rawDescGZIP() []byte {
 }
 
 var file_shared_event_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_shared_event_event_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_shared_event_event_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_shared_event_event_proto_goTypes = []any{
 	(Type)(0),        // 0: hito.event.v1.Type
 	(*Record)(nil),   // 1: hito.event.v1.Record
-	(*Event)(nil),    // 2: hito.event.v1.Event
-	(*Enriched)(nil), // 3: hito.event.v1.Enriched
-	(*Agent)(nil),    // 4: hito.event.v1.Agent
-	(*Geo)(nil),      // 5: hito.event.v1.Geo
-	(*Referrer)(nil), // 6: hito.event.v1.Referrer
-	(*Campaign)(nil), // 7: hito.event.v1.Campaign
-	(*Page)(nil),     // 8: hito.event.v1.Page
+	(*Told)(nil),     // 2: hito.event.v1.Told
+	(*Event)(nil),    // 3: hito.event.v1.Event
+	(*Enriched)(nil), // 4: hito.event.v1.Enriched
+	(*Agent)(nil),    // 5: hito.event.v1.Agent
+	(*Geo)(nil),      // 6: hito.event.v1.Geo
+	(*Referrer)(nil), // 7: hito.event.v1.Referrer
+	(*Campaign)(nil), // 8: hito.event.v1.Campaign
+	(*Page)(nil),     // 9: hito.event.v1.Page
 }
 var file_shared_event_event_proto_depIdxs = []int32{
-	2, // 0: hito.event.v1.Record.events:type_name -> hito.event.v1.Event
-	0, // 1: hito.event.v1.Event.type:type_name -> hito.event.v1.Type
-	3, // 2: hito.event.v1.Event.enriched:type_name -> hito.event.v1.Enriched
-	4, // 3: hito.event.v1.Enriched.agent:type_name -> hito.event.v1.Agent
-	5, // 4: hito.event.v1.Enriched.geo:type_name -> hito.event.v1.Geo
-	6, // 5: hito.event.v1.Enriched.referrer:type_name -> hito.event.v1.Referrer
-	7, // 6: hito.event.v1.Enriched.campaign:type_name -> hito.event.v1.Campaign
-	8, // 7: hito.event.v1.Enriched.page:type_name -> hito.event.v1.Page
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	3, // 0: hito.event.v1.Record.events:type_name -> hito.event.v1.Event
+	2, // 1: hito.event.v1.Record.told:type_name -> hito.event.v1.Told
+	0, // 2: hito.event.v1.Event.type:type_name -> hito.event.v1.Type
+	4, // 3: hito.event.v1.Event.enriched:type_name -> hito.event.v1.Enriched
+	5, // 4: hito.event.v1.Enriched.agent:type_name -> hito.event.v1.Agent
+	6, // 5: hito.event.v1.Enriched.geo:type_name -> hito.event.v1.Geo
+	7, // 6: hito.event.v1.Enriched.referrer:type_name -> hito.event.v1.Referrer
+	8, // 7: hito.event.v1.Enriched.campaign:type_name -> hito.event.v1.Campaign
+	9, // 8: hito.event.v1.Enriched.page:type_name -> hito.event.v1.Page
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_shared_event_event_proto_init() }
@@ -1061,7 +1131,7 @@ func file_shared_event_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shared_event_event_proto_rawDesc), len(file_shared_event_event_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -76,6 +76,9 @@ func (t Tally) Plus(u Tally) Tally {
 type Folder struct {
 	// Metrics says what events contribute; nil folds everything but metrics.
 	Metrics Extractor
+	// Origin is the cloud this is: a fragment then knows whether its newest receipt
+	// is another's.
+	Origin string
 
 	parser        fastjson.Parser
 	contributions []Contribution
@@ -106,7 +109,9 @@ func (fo *Folder) FoldFrom(f *Fragment, r *event.Record, place uint32) Tally {
 	before := s.seenEnd()
 	fo.redelivered = fo.redelivered[:0]
 	s.Form = Form
-	s.ReceivedUntil = max(s.ReceivedUntil, r.ReceivedAt)
+	if r.ReceivedAt > s.ReceivedUntil {
+		s.ReceivedUntil, s.Away = r.ReceivedAt, fo.Origin != "" && r.Origin != fo.Origin
+	}
 	for _, e := range r.Events {
 		at := StampOf(e)
 		if i := f.window.find(s, at.Id); i >= 0 {

@@ -71,7 +71,10 @@ type State struct {
 	// hash (8 bytes) of its receipt and first message id, and one (4 bytes) of the
 	// place it was first delivered from, little-endian. Empty where a stream
 	// carries a record only once.
-	Places        []byte `protobuf:"bytes,23,opt,name=places,proto3" json:"places,omitempty"`
+	Places []byte `protobuf:"bytes,23,opt,name=places,proto3" json:"places,omitempty"`
+	// Whether the newest receipt folded is the other cloud's, which then tells what
+	// becomes of the person.
+	Away          bool `protobuf:"varint,24,opt,name=away,proto3" json:"away,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -251,6 +254,13 @@ func (x *State) GetPlaces() []byte {
 		return x.Places
 	}
 	return nil
+}
+
+func (x *State) GetAway() bool {
+	if x != nil {
+		return x.Away
+	}
+	return false
 }
 
 // Stamp orders events: by event time (Unix milliseconds), then by the hash of
@@ -1052,7 +1062,12 @@ type Membership struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Segment string                 `protobuf:"bytes,1,opt,name=segment,proto3" json:"segment,omitempty"`
 	// How often it changed: the person is in the segment when odd.
-	Changes       int64 `protobuf:"varint,2,opt,name=changes,proto3" json:"changes,omitempty"`
+	Changes int64 `protobuf:"varint,2,opt,name=changes,proto3" json:"changes,omitempty"`
+	// How many of the last changes nobody was told of, by any cloud: the opposite of
+	// what is was told last when odd.
+	Untold int64 `protobuf:"varint,3,opt,name=untold,proto3" json:"untold,omitempty"`
+	// Then: when it falls to this cloud to tell, Unix milliseconds.
+	Due           int64 `protobuf:"varint,4,opt,name=due,proto3" json:"due,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1101,6 +1116,20 @@ func (x *Membership) GetChanges() int64 {
 	return 0
 }
 
+func (x *Membership) GetUntold() int64 {
+	if x != nil {
+		return x.Untold
+	}
+	return 0
+}
+
+func (x *Membership) GetDue() int64 {
+	if x != nil {
+		return x.Due
+	}
+	return 0
+}
+
 // Transition is a person's entry into a segment or exit from it, and what the
 // actions stream carries.
 type Transition struct {
@@ -1112,8 +1141,10 @@ type Transition struct {
 	// When it was decided, Unix milliseconds.
 	At int64 `protobuf:"varint,4,opt,name=at,proto3" json:"at,omitempty"`
 	// Whose it is; left out in a fragment's own outbox.
-	Project       string `protobuf:"bytes,5,opt,name=project,proto3" json:"project,omitempty"`
-	Key           string `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
+	Project string `protobuf:"bytes,5,opt,name=project,proto3" json:"project,omitempty"`
+	Key     string `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
+	// The change's number: see Membership.
+	Changes       int64 `protobuf:"varint,7,opt,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1190,11 +1221,18 @@ func (x *Transition) GetKey() string {
 	return ""
 }
 
+func (x *Transition) GetChanges() int64 {
+	if x != nil {
+		return x.Changes
+	}
+	return 0
+}
+
 var File_shared_profile_fragment_proto protoreflect.FileDescriptor
 
 const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\n" +
-	"\x1dshared/profile/fragment.proto\x12\x0fhito.profile.v1\x1a\x18shared/event/event.proto\"\xf4\x06\n" +
+	"\x1dshared/profile/fragment.proto\x12\x0fhito.profile.v1\x1a\x18shared/event/event.proto\"\x88\a\n" +
 	"\x05State\x12\x12\n" +
 	"\x04form\x18\x01 \x01(\rR\x04form\x12\x1b\n" +
 	"\terased_at\x18\x02 \x01(\x03R\berasedAt\x12%\n" +
@@ -1220,7 +1258,8 @@ const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\x04seen\x18\x14 \x03(\fR\x04seen\x12=\n" +
 	"\vmemberships\x18\x15 \x03(\v2\x1b.hito.profile.v1.MembershipR\vmemberships\x123\n" +
 	"\x06outbox\x18\x16 \x03(\v2\x1b.hito.profile.v1.TransitionR\x06outbox\x12\x16\n" +
-	"\x06places\x18\x17 \x01(\fR\x06places\"+\n" +
+	"\x06places\x18\x17 \x01(\fR\x06places\x12\x12\n" +
+	"\x04away\x18\x18 \x01(\bR\x04away\"+\n" +
 	"\x05Stamp\x12\x12\n" +
 	"\x04time\x18\x01 \x01(\x03R\x04time\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x06R\x02id\"5\n" +
@@ -1275,11 +1314,13 @@ const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\x05Touch\x12&\n" +
 	"\x02at\x18\x01 \x01(\v2\x16.hito.profile.v1.StampR\x02at\x123\n" +
 	"\breferrer\x18\x02 \x01(\v2\x17.hito.event.v1.ReferrerR\breferrer\x123\n" +
-	"\bcampaign\x18\x03 \x01(\v2\x17.hito.event.v1.CampaignR\bcampaign\"@\n" +
+	"\bcampaign\x18\x03 \x01(\v2\x17.hito.event.v1.CampaignR\bcampaign\"j\n" +
 	"\n" +
 	"Membership\x12\x18\n" +
 	"\asegment\x18\x01 \x01(\tR\asegment\x12\x18\n" +
-	"\achanges\x18\x02 \x01(\x03R\achanges\"\x8c\x01\n" +
+	"\achanges\x18\x02 \x01(\x03R\achanges\x12\x16\n" +
+	"\x06untold\x18\x03 \x01(\x03R\x06untold\x12\x10\n" +
+	"\x03due\x18\x04 \x01(\x03R\x03due\"\xa6\x01\n" +
 	"\n" +
 	"Transition\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -1287,7 +1328,8 @@ const file_shared_profile_fragment_proto_rawDesc = "" +
 	"\aentered\x18\x03 \x01(\bR\aentered\x12\x0e\n" +
 	"\x02at\x18\x04 \x01(\x03R\x02at\x12\x18\n" +
 	"\aproject\x18\x05 \x01(\tR\aproject\x12\x10\n" +
-	"\x03key\x18\x06 \x01(\tR\x03keyB*Z(github.com/hitolayer/hito/shared/profileb\x06proto3"
+	"\x03key\x18\x06 \x01(\tR\x03key\x12\x18\n" +
+	"\achanges\x18\a \x01(\x03R\achangesB*Z(github.com/hitolayer/hito/shared/profileb\x06proto3"
 
 var (
 	file_shared_profile_fragment_proto_rawDescOnce sync.Once

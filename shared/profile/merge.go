@@ -11,7 +11,9 @@ import (
 // shares memory with the other afterwards that either writes to.
 func (s *State) Merge(o *State) {
 	s.ErasedAt = max(s.ErasedAt, o.ErasedAt)
-	s.ReceivedUntil = max(s.ReceivedUntil, o.ReceivedUntil)
+	if o.ReceivedUntil > s.ReceivedUntil {
+		s.ReceivedUntil, s.Away = o.ReceivedUntil, o.Away
+	}
 	if o.Events > 0 {
 		if s.Events == 0 || o.FirstSeen < s.FirstSeen {
 			s.FirstSeen = o.FirstSeen

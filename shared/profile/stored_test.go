@@ -29,7 +29,7 @@ func goldenFragment() *Fragment {
 		}},
 		{MessageId: "m3", Type: event.Type_TYPE_GROUP, UserId: "u", GroupId: "g", Timestamp: at - 1},
 	}})
-	NewPerson(f, nil).Decide([]Standing{{Segment: "buyers", In: true}}, time.UnixMilli(at))
+	NewPerson(f, nil).Decide([]Standing{{Segment: "buyers", In: true}}, time.UnixMilli(at), 0)
 	return f
 }
 
@@ -165,7 +165,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		fold(fragment, many("x", 3, lawEpoch))
 		p := NewPerson(fragment, nil)
-		p.Decide([]Standing{{Segment: "s", In: true}}, time.UnixMilli(lawEpoch))
+		p.Decide([]Standing{{Segment: "s", In: true}}, time.UnixMilli(lawEpoch), 0)
 		for _, m := range everyMetric {
 			p.Metric(m, time.UnixMilli(lawEpoch))
 			p.MetricFloat(m, time.UnixMilli(lawEpoch))

@@ -2,10 +2,10 @@ package sim
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -70,6 +70,9 @@ type cloud struct {
 	relay    relay.Handler
 }
 
+// hold is how long a cloud waits for the other's word.
+const hold = 20 * time.Second
+
 // world is one seed's run of two clouds.
 type world struct {
 	*chaos
@@ -77,6 +80,7 @@ type world struct {
 	batchLimit int
 	now        time.Time
 	clouds     [2]*cloud
+	clients    []*cloud // those that clients go to
 	// parted says that neither cloud reaches the other.
 	parted      bool
 	quarantined []quarantine.Entry
@@ -85,6 +89,7 @@ type world struct {
 	// count of what was, each event as it was first accepted.
 	unsent   [][]*event.Event
 	accepted map[string]*event.Event
+	told     map[string]bool // by transition, whether it was an entry
 	minted   int
 	poison   int
 	// invalid counts accepted events that belong in quarantine.
@@ -94,13 +99,14 @@ type world struct {
 func newWorld(seed uint64, m mutant) *world {
 	c := &chaos{Rand: rand.New(rand.NewPCG(seed, 0))}
 	w := &world{
-		chaos: c, mutant: m, batchLimit: 1 + c.IntN(20), now: time.UnixMilli(simEpoch), accepted: make(map[string]*event.Event),
+		chaos: c, mutant: m, batchLimit: 1 + c.IntN(20), now: time.UnixMilli(simEpoch), accepted: make(map[string]*event.Event), told: make(map[string]bool),
 	}
 	for i := range w.clouds {
 		at := &cloud{raw: &simStream{chaos: c}, enriched: &simStream{chaos: c}, actions: &simStream{chaos: c}, relayed: &simStream{chaos: c}}
 		at.enriched.mirror = at.relayed
 		w.clouds[i] = at
 	}
+	w.clients = w.clouds[:]
 	w.wire(w.clouds[0], w.clouds[1], "aws")
 	w.wire(w.clouds[1], w.clouds[0], "gcp")
 	for i := range 5 + c.IntN(40) {
@@ -117,7 +123,8 @@ func (w *world) wire(at, other *cloud, name string) {
 	now := func() time.Time { return w.now }
 	at.store = &simStore{world: w, cloud: at, fragments: make(map[profile.Key]stored)}
 	at.scorer = score.Handler{
-		Store: at.store, Actions: at.actions, Ledger: &at.ledger, Telemetry: telemetry.Discard{}, Origin: name, Now: now,
+		Store: at.store, Actions: at.actions, Ledger: &at.ledger, Telemetry: telemetry.Discard{}, Now: now,
+		Origin: name, Enriched: at.enriched, Hold: hold,
 		Rules: func(string) score.Rules { return countRules{} },
 	}
 	at.enricher = enrich.Handler{Enriched: at.enriched, Origin: name}
@@ -185,7 +192,7 @@ func (w *world) send() {
 	request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/v1/batch", strings.NewReader(`{"batch":[`+body.String()[1:]+`]}`))
 	request.SetBasicAuth("key", "")
 	answer := httptest.NewRecorder()
-	at := w.clouds[w.IntN(2)] // a client goes where it likes
+	at := w.clients[w.IntN(len(w.clients))]
 	if at.down {
 		return
 	}
@@ -288,11 +295,32 @@ func (w *world) run() error {
 		}
 		return n
 	}
-	for i := 0; left() > 0; i++ {
-		if i == 100_000 {
-			return fmt.Errorf("does not come to rest: %d left", left())
+	rest := func() error {
+		for i := 0; left() > 0; i++ {
+			if i == 100_000 {
+				return fmt.Errorf("does not come to rest: %d left", left())
+			}
+			w.step()
 		}
-		w.step()
+		return nil
+	}
+	if err := rest(); err != nil {
+		return err
+	}
+	for range 3 { // as the schedule does: what is due is told, which the other cloud hears
+		w.now = w.now.Add(hold)
+		for _, at := range w.clouds {
+			var all []*profile.Fragment
+			for _, k := range slices.SortedFunc(maps.Keys(at.store.fragments), func(a, b profile.Key) int { return strings.Compare(a.Visitor, b.Visitor) }) {
+				all = append(all, at.store.fragment(k))
+			}
+			if err := at.scorer.Reevaluate(context.Background(), all); err != nil {
+				return err
+			}
+		}
+		if err := rest(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -348,47 +376,57 @@ func (w *world) verify() error {
 			}
 		}
 	}
-	return errors.Join(w.clouds[0].verifyTransitions(), w.clouds[1].verifyTransitions())
+	return w.verifyTransitions()
 }
 
-// verifyTransitions checks that every change of a membership was published.
-func (c *cloud) verifyTransitions() error {
-	published := make(map[string]bool)
-	kind := make(map[string]bool)
-	for _, record := range c.actions.pending {
-		var t profile.Transition
-		if err := t.UnmarshalVT(record.Data); err != nil {
-			return err
-		}
-		if entered, seen := kind[t.Id]; seen && entered != t.Entered {
-			return fmt.Errorf("transition %s was published as entry and as exit", t.Id)
-		}
-		kind[t.Id], published[t.Id] = t.Entered, true
+// verifyTransitions checks that whoever gets transitions knows in the end who is in
+// which segment.
+func (w *world) verifyTransitions() error {
+	type membership struct {
+		profile.Key
+		segment string
 	}
-	for k := range c.store.fragments {
-		f := c.store.fragment(k)
-		if f.Claimant() != "" {
-			continue // its memberships went over to its user
+	last := make(map[membership]*profile.Transition)
+	for _, at := range w.clouds {
+		for _, record := range at.actions.pending {
+			t := new(profile.Transition)
+			if err := t.UnmarshalVT(record.Data); err != nil {
+				return err
+			}
+			if entered, seen := w.told[t.Id]; seen && entered != t.Entered {
+				return fmt.Errorf("transition %s was published as entry and as exit", t.Id)
+			}
+			w.told[t.Id] = t.Entered
+			m := membership{profile.Key{Project: t.Project, Visitor: t.Key}, t.Segment}
+			if l := last[m]; l == nil || l.Changes < t.Changes {
+				last[m] = t
+			}
 		}
-		silent := 0
-		for _, m := range f.State.Memberships {
-			for n := int64(1); n <= m.Changes; n++ {
-				if !published[profile.TransitionID(f, m.Segment, n)] {
+	}
+	for _, at := range w.clouds {
+		for k := range at.store.fragments {
+			f := at.store.fragment(k)
+			if f.Claimant() != "" {
+				continue // its memberships went over to its user
+			}
+			silent := 0
+			for _, m := range f.State.Memberships {
+				if m.Changes > 0 && m.In() != last[membership{k, m.Segment}].GetEntered() {
 					silent++
 				}
 			}
-		}
-		absorbed := 0
-		for _, claim := range f.State.Claims {
-			if claim.Absorbed {
-				absorbed += 3 // at most one per segment
+			absorbed := 0
+			for _, claim := range f.State.Claims {
+				if claim.Absorbed {
+					absorbed += 3 // at most one per segment
+				}
 			}
-		}
-		if silent > absorbed {
-			return fmt.Errorf("%s: %d transitions were never published", k, silent)
-		}
-		if len(f.State.Outbox) > 0 {
-			return fmt.Errorf("%s: outbox not emptied", k)
+			if silent > absorbed {
+				return fmt.Errorf("%s on %s: of %d memberships the opposite was told last", k, at.relay.Origin, silent)
+			}
+			if len(f.State.Outbox) > 0 {
+				return fmt.Errorf("%s: outbox not emptied", k)
+			}
 		}
 	}
 	return nil
@@ -396,7 +434,7 @@ func (c *cloud) verifyTransitions() error {
 
 func observed(f *profile.Fragment) string {
 	s := f.State.CloneVT()
-	s.Form, s.Seen, s.Memberships, s.Outbox, s.ReceivedUntil = 0, nil, nil, nil, 0
+	s.Form, s.Seen, s.Memberships, s.Outbox, s.ReceivedUntil, s.Away = 0, nil, nil, nil, 0, false
 	s.Agent, s.Geo = nil, nil // of the request, not of the event
 	for _, c := range s.Claims {
 		c.Absorbed, c.ReceivedAt = false, 0
@@ -407,7 +445,7 @@ func observed(f *profile.Fragment) string {
 	return prototext.Format(s)
 }
 
-func simulate(seed uint64, m mutant) (err error) {
+func simulate(seed uint64, m mutant) error {
 	w := newWorld(seed, m)
 	if err := w.run(); err != nil {
 		return err
@@ -444,5 +482,28 @@ func TestSimulationFindsPlantedDefects(t *testing.T) {
 			}
 			t.Fatal("not found in 200 seeds")
 		})
+	}
+}
+
+// TestTheOtherCloudTellsNothing: where everybody is with one cloud and nothing
+// fails, the other one decides the same and publishes nothing of it.
+func TestTheOtherCloudTellsNothing(t *testing.T) {
+	told := 0
+	for seed := range uint64(50) {
+		w := newWorld(seed, sound)
+		w.off, w.clients = true, w.clouds[1:]
+		for _, at := range w.clouds {
+			at.scorer.Hold = time.Hour
+		}
+		if err := w.run(); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if n := len(w.clouds[0].actions.pending); n > 0 {
+			t.Fatalf("seed %d: %d transitions", seed, n)
+		}
+		told += len(w.clouds[1].actions.pending)
+	}
+	if told == 0 {
+		t.Error("nothing was told at all")
 	}
 }
