@@ -62,8 +62,12 @@ type loaded struct {
 	counted     bool
 	erasedAt    int64
 	memberships []*profile.Membership
-	changed     bool
-	saved       bool
+	// asked is up to which receipt it is to be erased, 0 when it is not; derived
+	// says that it was erased with a user.
+	asked   int64
+	derived bool
+	changed bool
+	saved   bool
 	// postponed is set when a claim of this user could not be saved: this
 	// fragment must not know of it before the anonymous one does.
 	postponed bool
@@ -151,6 +155,9 @@ func (b *batch) round(ctx context.Context) error {
 			anonymous = append(anonymous, f)
 		}
 	}
+	if err := b.tellErased(ctx); err != nil {
+		return err
+	}
 	if err := b.save(ctx, anonymous); err != nil {
 		return err
 	}
@@ -208,6 +215,9 @@ func (b *batch) fold(f *loaded, told []news) []news {
 	_, user := f.Key.User()
 	f.tally = make([]profile.Tally, len(f.work.records))
 	for i, r := range f.work.records {
+		if r.Erase {
+			f.asked = max(f.asked, r.ReceivedAt)
+		}
 		if len(r.Told) > 0 {
 			if r.ReceivedAt > f.State.ErasedAt {
 				f.changed = f.Hear(r.Told, b.now.Add(b.h.hold())) || f.changed
@@ -221,10 +231,11 @@ func (b *batch) fold(f *loaded, told []news) []news {
 		if b.h.Copies {
 			place = uint32(xxhash.Sum64String(r.id)) | 1
 		}
-		places := f.State.Places
+		places, until := f.State.Places, f.State.ReceivedUntil
 		t := b.folder.FoldFrom(f.Fragment, r.Record, place)
 		f.tally[i] = t
-		f.changed = f.changed || t.Scored > 0 || f.State.ErasedAt != f.erasedAt || !bytes.Equal(places, f.State.Places)
+		f.changed = f.changed || t.Scored > 0 || f.State.ErasedAt != f.erasedAt || !bytes.Equal(places, f.State.Places) ||
+			b.h.Enriched != nil && f.State.ReceivedUntil != until // a repeat too is what an erasure must come after, in both clouds
 	}
 	return told
 }

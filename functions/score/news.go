@@ -31,7 +31,7 @@ func (b *batch) eraseWithUsers(ctx context.Context, fragments []*loaded) error {
 		if user := f.Claimant(); user != "" {
 			head := b.loaded[profile.Key{Project: f.Key.Project, Visitor: event.UserPrefix + user}]
 			if f.ErasedWith(head.Fragment) && f.Erase(head.State.ErasedAt) {
-				f.changed = true
+				f.changed, f.derived = true, true
 			}
 		}
 	}
@@ -81,7 +81,9 @@ func (b *batch) tell(ctx context.Context, told []news) error {
 		id, _ := n.user.User()
 		switch {
 		case n.at == nil:
-			f.changed = f.Claimant() == id && f.Erase(n.receivedAt) || f.changed
+			if f.Claimant() == id && f.Erase(n.receivedAt) {
+				f.changed, f.derived = true, true
+			}
 		case n.receivedAt > f.State.ErasedAt:
 			f.changed = f.Claim(id, n.at, n.receivedAt) || f.changed
 		}

@@ -61,6 +61,34 @@ func (b *batch) publish(ctx context.Context, heads []*loaded) error {
 	return b.save(ctx, tidy)
 }
 
+// tellErased tells the other cloud what erasures took that it cannot know: what was
+// received later and already folded, and which fragments were a user's. It comes
+// before the save, after which nothing would ask for it again.
+func (b *batch) tellErased(ctx context.Context) error {
+	if b.h.Enriched == nil {
+		return nil
+	}
+	var records []stream.Record
+	for _, f := range b.order {
+		at := f.State.ErasedAt
+		if !f.derived && (f.asked == 0 || f.asked >= at) {
+			continue
+		}
+		data, err := event.Encode(&event.Record{Project: f.Key.Project, Key: f.Key.Visitor, ReceivedAt: at, Origin: b.h.Origin, Erase: true})
+		if err != nil {
+			return fmt.Errorf("encode the erasure of %s: %w", f.Key, err)
+		}
+		records = append(records, stream.Record{Project: f.Key.Project, Key: f.Key.Visitor, Time: at, Data: data})
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	if err := b.h.Enriched.Publish(ctx, records); err != nil {
+		return fmt.Errorf("tell the other cloud of %d erasures: %v", len(records), err)
+	}
+	return nil
+}
+
 // word is a record that says that a fragment's outbox was published.
 func (b *batch) word(f *loaded) (stream.Record, error) {
 	at := b.now.UnixMilli()

@@ -137,13 +137,17 @@ func (fo *Folder) FoldFrom(f *Fragment, r *event.Record, place uint32) Tally {
 
 // Erase forgets everything received up to at (Unix milliseconds), and what was
 // folded since: the fragment is then the fold over what is received after
-// ErasedAt, which is why ErasedAt is never before a receipt already folded. It
-// reports whether that changed anything.
+// ErasedAt, which is why ErasedAt is never before a receipt already folded, or that
+// of a claim. It reports whether that changed anything.
 func (f *Fragment) Erase(at int64) (changed bool) {
 	if f.State.ErasedAt >= at {
 		return false
 	}
-	f.State = &State{Form: Form, ErasedAt: max(at, f.State.ReceivedUntil), Places: f.State.Places}
+	at = max(at, f.State.ReceivedUntil)
+	for _, c := range f.State.Claims {
+		at = max(at, c.ReceivedAt)
+	}
+	f.State = &State{Form: Form, ErasedAt: at, Places: f.State.Places}
 	f.window = window{}
 	return true
 }

@@ -81,6 +81,7 @@ type world struct {
 	now        time.Time
 	clouds     [2]*cloud
 	clients    []*cloud // those that clients go to
+	erases     bool
 	// parted says that neither cloud reaches the other.
 	parted      bool
 	quarantined []quarantine.Entry
@@ -106,7 +107,7 @@ func newWorld(seed uint64, m mutant) *world {
 		at.enriched.mirror = at.relayed
 		w.clouds[i] = at
 	}
-	w.clients = w.clouds[:]
+	w.clients, w.erases = w.clouds[:], seed%3 == 0
 	w.wire(w.clouds[0], w.clouds[1], "aws")
 	w.wire(w.clouds[1], w.clouds[0], "gcp")
 	for i := range 5 + c.IntN(40) {
@@ -262,12 +263,25 @@ func (w *world) step() {
 	case 4:
 		w.ship(at)
 	case 5:
+		if w.erases && w.hits(0.1) {
+			w.erase(at)
+		}
 		if w.hits(0.02) {
 			w.poison++
 			s := []*simStream{at.raw, at.enriched}[w.IntN(2)]
 			s.add(stream.Record{Project: "p", Key: "a:anon0", Events: 1, Data: []byte{0xff, 0xff, byte(w.poison)}})
 		}
 	}
+}
+
+// erase erases somebody, as the function profile does.
+func (w *world) erase(at *cloud) {
+	key := fmt.Sprint([]string{"a:anon", "u:user"}[w.IntN(2)], w.IntN(4))
+	data, err := event.Encode(&event.Record{Project: "p", Key: key, ReceivedAt: w.now.UnixMilli(), Origin: at.relay.Origin, Erase: true})
+	if err != nil {
+		panic(err)
+	}
+	at.raw.add(stream.Record{Project: "p", Key: key, Time: w.now.UnixMilli(), Data: data})
 }
 
 func (w *world) ship(at *cloud) {
@@ -361,6 +375,9 @@ func (w *world) verify() error {
 			return fmt.Errorf("%d of %d events booked as scored", at.ledger.Scored, len(w.accepted))
 		}
 	}
+	if w.erases {
+		return w.verifyEqual()
+	}
 	for k, events := range want {
 		fresh := profile.NewFragment(k)
 		fo := profile.Folder{Metrics: countRules{}}
@@ -377,6 +394,23 @@ func (w *world) verify() error {
 		}
 	}
 	return w.verifyTransitions()
+}
+
+// verifyEqual checks that both clouds hold the same: an erasure also takes what was
+// folded before it came, so that nobody can say from outside what is left.
+func (w *world) verifyEqual() error {
+	a, b := w.clouds[0].store, w.clouds[1].store
+	for k := range a.fragments {
+		a, b := a.fragment(k), b.fragment(k)
+		if _, anonymous := k.Anonymous(); anonymous {
+			// Who had claimed it before does not claim it again in every case.
+			a.State.Claims, b.State.Claims = nil, nil
+		}
+		if a, b := observed(a), observed(b); a != b {
+			return fmt.Errorf("%s differs after an erasure:\n%s\n----\n%s", k, a, b)
+		}
+	}
+	return nil
 }
 
 // verifyTransitions checks that whoever gets transitions knows in the end who is in
