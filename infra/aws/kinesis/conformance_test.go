@@ -52,6 +52,7 @@ func TestStreamConformance(t *testing.T) {
 					used = client(fault.Serve(t, badWire(url, 0.1, fault.Throttle, fault.Internal, fault.DropBefore, fault.DropAfter, fault.Partial)))
 				}
 				features := features
+				features.Copies = name == "BadWire"
 				features.KeyAffinity = name != "Together" // that gives up keys' partitions
 				streamtest.Run(t, func(t *testing.T) streamtest.Stream {
 					u := &underTest{Publisher: &Publisher{Client: used, Together: p.Together, PackBytes: p.PackBytes, backoff: quick}, client: c, used: used, arns: b.arns}

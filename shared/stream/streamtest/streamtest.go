@@ -32,6 +32,9 @@ type Features struct {
 	KeyAffinity bool
 	// Bisects says that the adapter finds the record that makes a handler panic.
 	Bisects bool
+	// Copies says that a record may be carried more than once, as one is whose
+	// publisher got no answer: each copy is in quarantine then.
+	Copies bool
 	// CountsAttempts says that Record.Attempt counts every delivery.
 	CountsAttempts bool
 	// MaxAttempts is after how many deliveries a record that goes on failing is
