@@ -1,10 +1,13 @@
 package functions
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -117,6 +120,9 @@ func (t *Token) claims(p *idtoken.Payload) error {
 	return nil
 }
 
+// maxKeys is the most that is read of Google's keys, of which there are a few.
+const maxKeys = 1 << 20
+
 // keys marks the errors of fetching keys.
 type keys struct{ http.RoundTripper }
 
@@ -125,9 +131,14 @@ func (k keys) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKeys, err)
 	}
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		resp.Body.Close()
 		return nil, fmt.Errorf("%w: %s answers %s", ErrKeys, r.URL.Host, resp.Status)
 	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxKeys))
+	if err != nil || !json.Valid(body) {
+		return nil, fmt.Errorf("%w: what %s answers cannot be read", ErrKeys, r.URL.Host)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
 }
