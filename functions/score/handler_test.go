@@ -301,6 +301,60 @@ func TestConflictIsFoldedAgain(t *testing.T) {
 	w.expect("+known u:u", "+warm u:u")
 }
 
+// TestBatchesAtOnceDecideByBoth: two batches that changed different fragments of
+// one person, each before it saw the other's, once both decided without the
+// other, and the person stayed where they were until the next event.
+func TestBatchesAtOnceDecideByBoth(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		before       [][2]string // user and anonymous id of each event
+		first, other [2]string
+		save         int // before which save of the first batch the other one comes
+		want         string
+	}{
+		{"user first", [][2]string{{"u", "a"}, {"u", ""}}, [2]string{"u", ""}, [2]string{"", "a"}, 1, "-warm u:u"},
+		{"anonymous first", [][2]string{{"u", "a"}, {"u", ""}}, [2]string{"", "a"}, [2]string{"u", ""}, 1, "-warm u:u"},
+		{"two anonymous", [][2]string{{"u", "a"}, {"u", "b"}}, [2]string{"", "a"}, [2]string{"", "b"}, 1, "-warm u:u"},
+		{"login", nil, [2]string{"u", "a"}, [2]string{"", "a"}, 2, "+warm u:u"}, // its claim is saved, its user is not
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			for _, e := range c.before {
+				w.handle(w.track(e[0], e[1]))
+			}
+			w.actions.published = nil
+			other := w.track(c.other[0], c.other[1])
+			saves := 0
+			w.store.beforeSave = func() error {
+				if saves++; saves < c.save {
+					return nil
+				}
+				w.store.beforeSave = nil
+				return w.Handle(t.Context(), []stream.Record{other})
+			}
+			w.handle(w.track(c.first[0], c.first[1]))
+			var got []string
+			for _, tr := range w.actions.published {
+				if tr.Segment == "warm" {
+					got = append(got, map[bool]string{true: "+", false: "-"}[tr.Entered]+"warm "+tr.Key)
+				}
+			}
+			if fmt.Sprint(got) != fmt.Sprint([]string{c.want}) {
+				t.Errorf("published %v, want %s", got, c.want)
+			}
+			n := w.person("u:u").Events()
+			if warm := w.book.Segments["warm"]; (warm == 1) != (n <= 3) {
+				t.Errorf("%d events and %d in the segment", n, warm)
+			}
+			saved := len(w.store.saves)
+			w.reevaluate()
+			if n := len(w.store.saves) - saved; n > 0 {
+				t.Errorf("a sweep found %d fragments to change", n)
+			}
+		})
+	}
+}
+
 // TestOutboxSurvivesAFailedPublish: the memberships are saved, the transitions
 // are not published; the redelivery, in which every event is known, publishes them.
 func TestOutboxSurvivesAFailedPublish(t *testing.T) {
