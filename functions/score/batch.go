@@ -178,7 +178,10 @@ func (b *batch) round(ctx context.Context) error {
 	if err := b.save(ctx, users); err != nil {
 		return err
 	}
-	return b.finish(ctx, heads)
+	if err := b.finish(ctx, heads); err != nil {
+		return err
+	}
+	return b.lookAgain(ctx, heads)
 }
 
 // load adds the fragments not yet loaded in this round.
