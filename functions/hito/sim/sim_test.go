@@ -324,6 +324,9 @@ func (w *world) run() error {
 	if err := rest(); err != nil {
 		return err
 	}
+	if err := w.verifyDecided(); err != nil {
+		return err
+	}
 	for range 3 { // as the schedule does: what is due is told, which the other cloud hears
 		w.now = w.now.Add(hold)
 		for _, at := range w.clouds {
@@ -397,6 +400,28 @@ func (w *world) verify() error {
 		}
 	}
 	return w.verifyTransitions()
+}
+
+// verifyDecided checks that everybody is in the segments their events put them in,
+// other than those that time alone ends.
+func (w *world) verifyDecided() error {
+	if w.erases {
+		return nil // see verifyEqual
+	}
+	for _, at := range w.clouds {
+		for _, id := range sortedKeys(w.accepted) {
+			p, err := profile.LoadPerson(context.Background(), at.store, profile.Key{Project: "p", Visitor: w.accepted[id].VisitorKey()})
+			if err != nil {
+				return err
+			}
+			for _, st := range (countRules{}).Standings(p, w.now, nil) {
+				if st.Segment != "viewer" && p.Head.In(st.Segment) != st.In {
+					return fmt.Errorf("%s on %s with %d events: in %s %t, want %t", p.Head.Key, at.relay.Origin, p.Events(), st.Segment, !st.In, st.In)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // verifyEqual checks that both clouds hold the same: an erasure also takes what was
