@@ -13,12 +13,14 @@ import (
 // conflict, yet each batch decided without what the other one saved. Who looks
 // again after saving cannot miss it: whichever batch saves last sees everything.
 func (b *batch) lookAgain(ctx context.Context, heads []*loaded) error {
-	saved := make(map[profile.Key]bool) // by head
+	saved := make(map[profile.Key]bool) // the heads of persons of several fragments
 	for _, f := range b.order {
-		if !f.saved {
+		if !f.saved || len(f.State.Claims) == 0 {
 			continue
 		}
-		saved[f.Key] = true
+		if _, user := f.Key.User(); user {
+			saved[f.Key] = true
+		}
 		for _, user := range f.Claimants() {
 			saved[profile.Key{Project: f.Key.Project, Visitor: event.UserPrefix + user}] = true
 		}
@@ -26,8 +28,7 @@ func (b *batch) lookAgain(ctx context.Context, heads []*loaded) error {
 	var keys []profile.Key
 	headsOf := make(map[profile.Key][]profile.Key)
 	for _, head := range heads {
-		_, user := head.Key.User()
-		if !user || !saved[head.Key] || b.byKey[head.Key] != nil {
+		if !saved[head.Key] || b.byKey[head.Key] != nil {
 			continue
 		}
 		parts := head.ClaimKeys()

@@ -51,8 +51,9 @@ type Handler struct {
 }
 
 // Handle is a stream.Handler: one read and one conditional write per fragment
-// and batch. A fragment that somebody else changed meanwhile is read and folded
-// again, as often as ctx allows.
+// and batch, and another read of what is a person together with others. A
+// fragment that somebody else changed meanwhile is read and folded again, and
+// such a person decided again, as often as ctx allows.
 func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
 	b := newBatch(h)
 	var failures stream.Failures
