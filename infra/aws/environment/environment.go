@@ -52,9 +52,17 @@ func Config(lookup Lookup) (aws.Config, error) {
 	if !v.credentials().HasKeys() {
 		return aws.Config{}, errNoCredentials
 	}
+	cfg := In(region, lookup)
+	cfg.Credentials = v
+	return cfg, nil
+}
+
+// In returns the configuration of a region without credentials, by the variables
+// that choose endpoints: what is not on AWS gets credentials elsewhere.
+func In(region string, lookup Lookup) aws.Config {
+	v := variables{lookup}
 	cfg := aws.Config{
 		Region:        region,
-		Credentials:   v,
 		HTTPClient:    client(),
 		ConfigSources: []any{v},
 		// Checksums beside TLS and content MD5 cost time, and not every stand-in for
@@ -65,7 +73,7 @@ func Config(lookup Lookup) (aws.Config, error) {
 	if url := v.get("AWS_ENDPOINT_URL"); url != "" {
 		cfg.BaseEndpoint = &url
 	}
-	return cfg, nil
+	return cfg
 }
 
 // client returns the HTTP client that every service's client makes its own copy of.
