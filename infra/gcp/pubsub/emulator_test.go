@@ -20,6 +20,7 @@ import (
 
 	"github.com/hitolayer/hito/infra/emulators"
 	"github.com/hitolayer/hito/infra/gcp/pubsub/message"
+	"github.com/hitolayer/hito/infra/gcp/pubsub/publish"
 	"github.com/hitolayer/hito/shared/stream"
 )
 
@@ -38,7 +39,7 @@ func rows(t *testing.T) {
 	for i := range all {
 		all[i] = fmt.Appendf(nil, `{"n":%d}`, i)
 	}
-	all[1200] = fmt.Appendf(nil, `{"n":1200,"large":%q}`, strings.Repeat("x", maxCallBytes-100))
+	all[1200] = fmt.Appendf(nil, `{"n":1200,"large":%q}`, strings.Repeat("x", publish.MaxBytes-100))
 	r := &Rows{Client: c, Topic: topic}
 	if err := r.Publish(t.Context(), all); err != nil {
 		t.Fatal(err)
@@ -229,8 +230,8 @@ func TestRows(t *testing.T) {
 	for i := range all {
 		all[i] = []byte("{}")
 	}
-	all[5] = make([]byte, maxCallBytes+1)
-	all[6] = make([]byte, maxCallBytes)
+	all[5] = make([]byte, publish.MaxBytes+1)
+	all[6] = make([]byte, publish.MaxBytes)
 	all[1500] = []byte("not a row")
 	failures, ok := r.Publish(t.Context(), all).(stream.Failures)
 	if !ok || len(failures) != 2 || failures[0].Index != 5 || failures[1].Index != 1500 || !stream.IsPermanent(failures[0].Err) || stream.IsPermanent(failures[1].Err) {

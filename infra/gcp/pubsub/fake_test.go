@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"cloud.google.com/go/pubsub/v2"
 	pubsubapi "cloud.google.com/go/pubsub/v2/apiv1"
@@ -46,19 +45,13 @@ type fake struct {
 	// call decides about a request: nil takes it. With after, one that fails was
 	// taken all the same.
 	call func(n int, in *pubsubpb.PublishRequest) (err error, after bool)
-	// hold is closed when requests may go on, nil for at once. One that is held
-	// is taken when its caller goes away, and not told.
-	hold chan struct{}
-	// delay is how long a request takes, nil for no time; it is called under the lock.
-	delay func() time.Duration
 	// short is how many answers lack a message.
 	short int
 
-	mu            sync.Mutex
-	calls         int
-	going, atOnce int // requests now, and the most there were
-	taken         []*pubsubpb.PubsubMessage
-	refusedAsk    error // what the real one would not have been asked
+	mu         sync.Mutex
+	calls      int
+	taken      []*pubsubpb.PubsubMessage
+	refusedAsk error // what the real one would not have been asked
 }
 
 // client returns a client of it.
@@ -87,26 +80,10 @@ func (f *fake) intercept(ctx context.Context, method string, req, reply any, _ *
 	}
 	in = proto.CloneOf(in) // what the wire would carry
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	n := f.calls
 	f.calls++
-	f.going++
-	f.atOnce = max(f.atOnce, f.going)
 	f.check(ctx, in)
-	var delay time.Duration
-	if f.delay != nil {
-		delay = f.delay()
-	}
-	f.mu.Unlock()
-	time.Sleep(delay)
-	if f.hold != nil {
-		select {
-		case <-f.hold:
-		case <-ctx.Done():
-		}
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.going--
 	var err error
 	after := true
 	if f.call != nil {
@@ -216,5 +193,3 @@ func sameRecords(t *testing.T, got, want []stream.Record) {
 		}
 	}
 }
-
-func unavailable() error { return status.Error(codes.Unavailable, "try again") }

@@ -4,34 +4,17 @@
 package pubsub
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"slices"
 	"sync"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
-	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 
+	"github.com/hitolayer/hito/infra/gcp/pubsub/publish"
 	"github.com/hitolayer/hito/shared/stream"
 )
 
-const (
-	// maxPackRecords and defaultPackBytes are where a message ends that has more
-	// than one record. A message whose consumer fails comes again whole.
-	maxPackRecords   = 512
-	defaultPackBytes = 1 << 20
-	// defaultParallel keeps one request that hangs from holding up all others.
-	defaultParallel = 4
-	defaultTimeout  = 5 * time.Second
-	defaultPatience = 10 * time.Second
-)
-
-// Publisher publishes records on a topic, packed: what waits while requests to
-// Pub/Sub are under way goes out together, whoever brought it. It waits for
-// nothing more to come, and between calls nothing of it runs, so that it may
-// have a processor only while a request is served.
+// Publisher publishes records on a topic, packed, as a publish.Publisher does.
 // Client, Topic and Origin must be set. It is safe for concurrent use, and must not be copied.
 type Publisher struct {
 	Client *pubsub.Client
@@ -48,160 +31,19 @@ type Publisher struct {
 	// Patience bounds a Publish, with all its attempts: 10 s when 0.
 	Patience time.Duration
 
-	mu      sync.Mutex
-	waiting []piece
-	workers int // that publish what waits
+	once sync.Once
+	to   publish.Publisher
 }
 
 var _ stream.Publisher = (*Publisher)(nil)
 
-// Publish implements stream.Publisher. What fails on the way is tried again
-// until Patience ends, or would before the next attempt; what Pub/Sub will not
-// take however often (no such topic, no permission) is not. A record that is too
-// large for a message fails permanently (stream.IsPermanent).
-//
-// When ctx ends, its records may be published all the same: those that others
-// brought travel with them.
+// Publish implements stream.Publisher, as publish.Publisher does.
 func (p *Publisher) Publish(ctx context.Context, records []stream.Record) error {
-	if len(records) == 0 {
-		return nil
-	}
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("publish %d records on topic %s: %w", len(records), p.Topic, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, p.patience())
-	defer cancel()
-	c := &call{records: records, done: make(chan struct{})}
-	if p.enqueue(c) {
-		go p.work(context.WithoutCancel(ctx))
-	}
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-		if !p.leave(c) {
-			return fmt.Errorf("publish %d records on topic %s: %w", len(records), p.Topic, ctx.Err())
-		}
-	}
-	slices.SortFunc(c.failures, func(a, b stream.Failure) int { return a.Index - b.Index })
-	return c.failures.OrNil()
-}
-
-func (p *Publisher) packBytes() int { return cmp.Or(p.PackBytes, defaultPackBytes) }
-
-func (p *Publisher) patience() time.Duration { return cmp.Or(p.Patience, defaultPatience) }
-
-// call is one Publish. Its fields but done are the Publisher's, under its lock,
-// until done is closed.
-type call struct {
-	records  []stream.Record
-	left     int // pieces that wait or are under way
-	failures stream.Failures
-	// reading are the pieces that are being packed: the records are the caller's
-	// again only after that.
-	reading sync.WaitGroup
-	done    chan struct{}
-}
-
-// enqueue has a call wait, and reports whether a worker must be started for it.
-func (p *Publisher) enqueue(c *call) bool {
-	pieces := cut(c, p.packBytes())
-	c.left = len(pieces)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.waiting = append(p.waiting, pieces...)
-	return p.hire()
-}
-
-// hire reports whether one more worker may publish what waits.
-func (p *Publisher) hire() bool {
-	if len(p.waiting) == 0 || p.workers >= cmp.Or(p.Parallel, defaultParallel) {
-		return false
-	}
-	p.workers++
-	return true
-}
-
-// leave has a call wait no longer. It reports whether the call is done; if not,
-// its records are the caller's again all the same.
-func (p *Publisher) leave(c *call) (done bool) {
-	p.mu.Lock()
-	p.waiting = slices.DeleteFunc(p.waiting, func(w piece) bool { return w.call == c })
-	done = c.left == 0
-	p.mu.Unlock()
-	c.reading.Wait()
-	return done
-}
-
-// work publishes what waits until nothing does. ctx ends with no caller's: those
-// who go away must not fail the others.
-func (p *Publisher) work(ctx context.Context) {
-	var k packing
-	for {
-		pieces, more := p.take()
-		if len(pieces) == 0 {
-			return
-		}
-		if more {
-			go p.work(ctx)
-		}
-		p.publish(ctx, k.pack(p.Origin, p.packBytes(), pieces))
-	}
-}
-
-// take takes what one request carries of what waits, and reports whether another
-// worker must be started for the rest. When nothing waits, its caller's work ends.
-func (p *Publisher) take() (pieces []piece, more bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := fits(p.waiting, p.packBytes())
-	if n == 0 {
-		p.workers--
-		return nil, false
-	}
-	pieces, p.waiting = p.waiting[:n:n], p.waiting[n:]
-	if len(p.waiting) == 0 {
-		p.waiting = nil
-	}
-	for i := range pieces {
-		pieces[i].call.reading.Add(1)
-	}
-	return pieces, p.hire()
-}
-
-// publish publishes what one request carries, and tells their calls.
-func (p *Publisher) publish(ctx context.Context, packs []packed) {
-	messages := make([]*pubsubpb.PubsubMessage, 0, len(packs))
-	carry := packs[:0]
-	for _, m := range packs {
-		if m.err != nil {
-			p.settle(m.pieces, stream.Permanent(m.err))
-			continue
-		}
-		messages, carry = append(messages, m.message), append(carry, m)
-	}
-	ctx, cancel := context.WithTimeout(ctx, p.patience())
-	defer cancel()
-	s := sender{client: p.Client, topic: p.Topic, timeout: cmp.Or(p.Timeout, defaultTimeout)}
-	s.send(ctx, messages, func(from, to int, err error) {
-		for _, m := range carry[from:to] {
-			p.settle(m.pieces, err)
+	p.once.Do(func() {
+		p.to = publish.Publisher{
+			Call: call(p.Client, p.Topic), KindOf: kindOf, Topic: p.Topic, Origin: p.Origin,
+			PackBytes: p.PackBytes, Parallel: p.Parallel, Timeout: p.Timeout, Patience: p.Patience,
 		}
 	})
-}
-
-// settle tells the calls of pieces what became of them.
-func (p *Publisher) settle(pieces []piece, err error) {
-	if err != nil {
-		err = fmt.Errorf("publish on topic %s: %w", p.Topic, err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, w := range pieces {
-		for at := w.from; err != nil && at < w.to; at++ {
-			w.call.failures = append(w.call.failures, stream.Failure{Index: at, Err: err})
-		}
-		if w.call.left--; w.call.left == 0 {
-			close(w.call.done)
-		}
-	}
+	return p.to.Publish(ctx, records)
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
-	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 
+	"github.com/hitolayer/hito/infra/gcp/pubsub/publish"
 	"github.com/hitolayer/hito/shared/stream"
 )
 
@@ -28,28 +28,28 @@ type Rows struct {
 // stream.Failures of those that may not be. Rows that are published again are
 // there twice. A row that is too large for a message fails permanently.
 func (r *Rows) Publish(ctx context.Context, rows [][]byte) error {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.Patience, defaultPatience))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.Patience, publish.DefaultPatience))
 	defer cancel()
-	s := sender{client: r.Client, topic: r.Topic, timeout: cmp.Or(r.Timeout, defaultTimeout)}
+	s := publish.Sender{Call: call(r.Client, r.Topic), KindOf: kindOf, Timeout: cmp.Or(r.Timeout, publish.DefaultTimeout)}
 	var failures stream.Failures
 	failed := func(at int, err error) {
 		failures = append(failures, stream.Failure{Index: at, Err: fmt.Errorf("publish a row on topic %s: %w", r.Topic, err)})
 	}
 	for from := 0; from < len(rows); {
-		if size := len(rows[from]); size > maxCallBytes {
-			failed(from, stream.Permanent(fmt.Errorf("%w: it has %d bytes, and may have %d", errTooLarge, size, maxCallBytes)))
+		if size := len(rows[from]); size > publish.MaxBytes {
+			failed(from, stream.Permanent(fmt.Errorf("%w: it has %d bytes, and may have %d", publish.ErrTooLarge, size, publish.MaxBytes)))
 			from++
 			continue
 		}
-		var messages []*pubsubpb.PubsubMessage
-		for size := 0; from+len(messages) < len(rows) && len(messages) < maxMessages; {
+		var messages []publish.Message
+		for size := 0; from+len(messages) < len(rows) && len(messages) < publish.MaxMessages; {
 			row := rows[from+len(messages)]
-			if size += len(row); size > maxCallBytes {
+			if size += len(row); size > publish.MaxBytes {
 				break
 			}
-			messages = append(messages, &pubsubpb.PubsubMessage{Data: row})
+			messages = append(messages, publish.Message{Data: row})
 		}
-		s.send(ctx, messages, func(first, end int, err error) {
+		s.Send(ctx, messages, func(first, end int, err error) {
 			for at := first; err != nil && at < end; at++ {
 				failed(from+at, err)
 			}

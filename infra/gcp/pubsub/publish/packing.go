@@ -1,10 +1,8 @@
-package pubsub
+package publish
 
 import (
 	"errors"
 	"fmt"
-
-	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 
 	"github.com/hitolayer/hito/infra/gcp/pubsub/message"
 	"github.com/hitolayer/hito/shared/stream"
@@ -48,13 +46,13 @@ func together(pieces []piece, packBytes int) (n int) {
 }
 
 // fits returns how many pieces, from the first, one request carries.
-func fits(pieces []piece, packBytes int) (n int) {
-	for messages, size := 0, 0; n < len(pieces) && messages < maxMessages; messages++ {
+func fits(pieces []piece, packBytes, maxBytes int) (n int) {
+	for messages, size := 0, 0; n < len(pieces) && messages < MaxMessages; messages++ {
 		end := n + together(pieces[n:], packBytes)
 		for i := range pieces[n:end] {
 			size += pieces[n+i].size
 		}
-		if n > 0 && size > maxCallBytes {
+		if n > 0 && size > maxBytes {
 			break
 		}
 		n = end
@@ -65,22 +63,25 @@ func fits(pieces []piece, packBytes int) (n int) {
 // packed is one message, or why there can be none.
 type packed struct {
 	pieces  []piece
-	message *pubsubpb.PubsubMessage
+	message Message
 	err     error
 }
 
 // packing is a worker's memory.
 type packing struct {
-	records []stream.Record
+	origin              string
+	packBytes, maxBytes int
+	records             []stream.Record
 }
 
-var errTooLarge = errors.New("too large for a message")
+// ErrTooLarge says that a message would be larger than Pub/Sub takes.
+var ErrTooLarge = errors.New("too large for a message")
 
 // pack makes messages of pieces. The records are their callers' again when it returns.
-func (k *packing) pack(origin string, packBytes int, pieces []piece) (packs []packed) {
+func (k *packing) pack(pieces []piece) (packs []packed) {
 	for len(pieces) > 0 {
-		n := together(pieces, packBytes)
-		packs = append(packs, k.message(origin, pieces[:n]))
+		n := together(pieces, k.packBytes)
+		packs = append(packs, k.message(pieces[:n]))
 		pieces = pieces[n:]
 	}
 	return packs
@@ -88,7 +89,7 @@ func (k *packing) pack(origin string, packBytes int, pieces []piece) (packs []pa
 
 // message makes a message. It fails when that is larger than Pub/Sub takes, which
 // only a record that is alone in it can make it.
-func (k *packing) message(origin string, pieces []piece) packed {
+func (k *packing) message(pieces []piece) packed {
 	records := pieces[0].call.records[pieces[0].from:pieces[0].to]
 	if len(pieces) > 1 {
 		k.records = k.records[:0]
@@ -99,12 +100,12 @@ func (k *packing) message(origin string, pieces []piece) packed {
 		records = k.records
 		defer clear(k.records)
 	}
-	data, attributes, err := message.Encode(origin, records)
+	data, attributes, err := message.Encode(k.origin, records)
 	switch {
 	case err != nil:
-		err = fmt.Errorf("%w: %w", errTooLarge, err)
-	case len(data) > maxCallBytes:
-		err = fmt.Errorf("%w: %d bytes of data take %d bytes packed, at most %d may be", errTooLarge, len(records[0].Data), len(data), maxCallBytes)
+		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
+	case len(data) > k.maxBytes:
+		err = fmt.Errorf("%w: %d bytes of data take %d bytes packed, at most %d may be", ErrTooLarge, len(records[0].Data), len(data), k.maxBytes)
 	}
 	for i := range pieces {
 		pieces[i].call.reading.Done()
@@ -112,5 +113,5 @@ func (k *packing) message(origin string, pieces []piece) packed {
 	if err != nil {
 		return packed{pieces: pieces, err: err}
 	}
-	return packed{pieces: pieces, message: &pubsubpb.PubsubMessage{Data: data, Attributes: attributes}}
+	return packed{pieces: pieces, message: Message{data, attributes}}
 }
