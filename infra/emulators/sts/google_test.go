@@ -57,7 +57,7 @@ func (s *show) do(t *testing.T, g *Google) (status int, answer string) {
 	}
 	headers := map[string]string{"host": req.Host, "x-goog-cloud-target-resource": s.target}
 	for key := range req.Header {
-		headers[key] = req.Header.Get(key)
+		headers[strings.ToLower(key)] = req.Header.Get(key)
 	}
 	if s.change != nil {
 		s.change(headers)
@@ -123,7 +123,7 @@ func TestExchange(t *testing.T) {
 		"OtherRole":             {func(s *show) { s.credentials = aws.Credentials{AccessKeyID: "ELSE", SecretAccessKey: "secret"} }, 403, "attribute condition"},
 		"Old":                   {func(s *show) { s.at = now.Add(-16 * time.Minute) }, 400, "expired"},
 		"Early":                 {func(s *show) { s.at = now.Add(16 * time.Minute) }, 400, "expired"},
-		"ChangedTime":           {func(s *show) { s.change = set("X-Amz-Date", now.UTC().Add(time.Minute).Format("20060102T150405Z")) }, 400, ""},
+		"ChangedTime":           {func(s *show) { s.change = set("x-amz-date", now.UTC().Add(time.Minute).Format("20060102T150405Z")) }, 400, ""},
 		"OtherRegion":           {func(s *show) { s.region = "us-east-1" }, 400, "signed for"},
 		"Global":                {func(s *show) { s.url = strings.Replace(s.url, "eu-west-1.", "", 1) }, 400, "AWS STS"},
 		"NotAWS":                {func(s *show) { s.url = strings.Replace(s.url, "amazonaws.com", "example.com", 1) }, 400, "AWS STS"},
@@ -133,7 +133,7 @@ func TestExchange(t *testing.T) {
 		"More":                  {func(s *show) { s.url += "&X=1" }, 400, "AWS STS"},
 		"GET":                   {func(s *show) { s.method = http.MethodGet }, 400, "AWS STS"},
 		"OtherHost":             {func(s *show) { s.change = set("host", "sts.us-east-1.amazonaws.com") }, 400, "host"},
-		"NoAuthorization":       {func(s *show) { s.change = set("Authorization", "") }, 400, "not a signature"},
+		"NoAuthorization":       {func(s *show) { s.change = set("authorization", "") }, 400, "not a signature"},
 		"NoJSON":                {func(s *show) { s.form.Set("subject_token", "hello") }, 400, "JSON"},
 		"OtherTokenType":        {func(s *show) { s.form.Set("subject_token_type", "urn:ietf:params:oauth:token-type:jwt") }, 400, "subject_token_type"},
 		"NoScope":               {func(s *show) { s.form.Del("scope") }, 400, "scope"},
