@@ -163,6 +163,14 @@ func (p *Publisher) access(ctx context.Context) (string, error) {
 	return token, nil
 }
 
+var gzips = sync.Pool{New: func() any {
+	w, err := gzip.NewWriterLevel(nil, gzip.HuffmanOnly)
+	if err != nil {
+		panic(err) // there is that level
+	}
+	return w
+}}
+
 // encode returns the body of a request, which Pub/Sub takes compressed, as Google's
 // own client for Java sends it by default
 // (https://github.com/googleapis/google-api-java-client, AbstractGoogleClientRequest).
@@ -179,10 +187,9 @@ func encode(messages []publish.Message) ([]byte, error) {
 		in.Messages[i] = message(messages[i])
 	}
 	var body bytes.Buffer
-	w, err := gzip.NewWriterLevel(&body, gzip.HuffmanOnly)
-	if err != nil {
-		return nil, err
-	}
+	w := gzips.Get().(*gzip.Writer)
+	defer gzips.Put(w)
+	w.Reset(&body)
 	if err := errors.Join(json.NewEncoder(w).Encode(in), w.Close()); err != nil {
 		return nil, err
 	}
