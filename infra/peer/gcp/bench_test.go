@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	pubsub "github.com/hitolayer/hito/infra/gcp/pubsub/message"
+	"github.com/hitolayer/hito/infra/gcp/pubsub/message"
 	"github.com/hitolayer/hito/infra/gcp/pubsub/publish"
 )
 
@@ -13,7 +13,7 @@ import (
 func BenchmarkEncode(b *testing.B) {
 	for _, size := range []int{1 << 10, 100 << 10, 5 << 20} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			data, attributes, err := pubsub.Encode("aws", some(1, size))
+			data, attributes, err := message.Encode("aws", some(1, size))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -85,7 +85,7 @@ func call(c *http.Client, req *http.Request, answer any, secrets ...string) erro
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if resp.StatusCode != http.StatusOK {
-		return &refusal{resp.StatusCode, message(data, secrets)} // the status says enough
+		return &refusal{resp.StatusCode, reason(data, secrets)} // the status says enough
 	}
 	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)
@@ -99,10 +99,10 @@ func call(c *http.Client, req *http.Request, answer any, secrets ...string) erro
 	return nil
 }
 
-// message returns what Google says went wrong: most of its APIs as
+// reason returns what Google says went wrong: most of its APIs as
 // https://cloud.google.com/apis/design/errors#http_mapping has it, its Security
 // Token Service as RFC 6749, section 5.2.
-func message(data []byte, secrets []string) string {
+func reason(data []byte, secrets []string) string {
 	var of struct{ Message, Status string }
 	var e struct {
 		Error       json.RawMessage

@@ -17,7 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	pubsub "github.com/hitolayer/hito/infra/gcp/pubsub/message"
+	"github.com/hitolayer/hito/infra/gcp/pubsub/message"
 	"github.com/hitolayer/hito/shared/stream"
 	"github.com/hitolayer/hito/shared/stream/pack"
 )
@@ -68,7 +68,7 @@ func (a *topicAPI) records(t *testing.T) (all []stream.Record) {
 		t.Fatalf("Pub/Sub was asked what it does not do: %v", a.wrong)
 	}
 	for _, m := range a.taken {
-		got, err := pubsub.Open(m.Data, m.Attributes, "1")
+		got, err := message.Open(m.Data, m.Attributes, "1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +99,7 @@ func TestPublish(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, a.records(t), records)
-	data, attributes, err := pubsub.Encode("aws", records)
+	data, attributes, err := message.Encode("aws", records)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestARefusedMessageFailsAlone(t *testing.T) {
 	for _, status := range []int{400, 413} {
 		a := &topicAPI{google: google(), call: func(_ int, messages []published) int {
 			for _, m := range messages {
-				got, err := pubsub.Open(m.Data, m.Attributes, "1")
+				got, err := message.Open(m.Data, m.Attributes, "1")
 				if err != nil || slices.ContainsFunc(got, func(r stream.Record) bool { return r.Key == records[70].Key }) {
 					return status
 				}

@@ -499,13 +499,13 @@ func FuzzParseIdentity(f *testing.F) {
 	})
 }
 
-// FuzzMessage: what is told of an answer is short, and has no secret in it.
-func FuzzMessage(f *testing.F) {
+// FuzzReason: what is told of an answer is short, and has no secret in it.
+func FuzzReason(f *testing.F) {
 	f.Add([]byte(`{"error":{"status":"X","message":"hush"}}`), "hush")
 	f.Add([]byte(`{"error":"x","error_description":"a hu/sh b"}`), "hu/sh")
 	f.Add([]byte("text"), "")
 	f.Fuzz(func(t *testing.T, data []byte, secret string) {
-		got := message(data, []string{secret})
+		got := reason(data, []string{secret})
 		if len(got) > maxMessage || len(secret) > 12 && strings.Contains(got, secret) {
 			t.Errorf("%q tells %q", got, secret)
 		}
