@@ -97,6 +97,8 @@ const (
 	geo    = "github.com/phuslu/iploc"
 	agents = "github.com/ua-parser/"
 
+	grpc   = "google.golang.org/grpc"
+
 	emulators = module + "infra/emulators"
 	local     = module + "infra/local"
 	sdk       = aws + "aws-sdk-go-v2/"
@@ -128,6 +130,7 @@ func TestWhatMayBeLinked(t *testing.T) {
 		"./functions/enrich/aws":  append([]string{cel, queues, secrets}, neverOnLambda...),
 		"./functions/score/aws":   append([]string{geo, agents, secrets}, neverOnLambda...),
 		"./functions/profile/aws": append([]string{geo, agents, queues}, neverOnLambda...),
+		"./infra/peer/gcp":        append([]string{grpc, "google.golang.org/api", "golang.org/x/oauth2", cel, geo, agents}, neverOnLambda...),
 
 		"./functions/beacon/gcp/...":  append([]string{cel, geo, agents}, neverOnCloudRun...),
 		"./functions/enrich/gcp/...":  append([]string{cel}, neverOnCloudRun...),
