@@ -35,6 +35,8 @@ type Variable struct {
 	Name, Default, Help string
 	// Required tells that there is no default, and nothing works without it.
 	Required bool
+	// RequiredBy are the deployed functions that do not work without it.
+	RequiredBy []string
 	// Functions are the deployed functions that take it; nil for the operator's binary's.
 	Functions []string
 	// Cloud is where they take it, "aws" or "gcp"; empty for both.
@@ -54,7 +56,7 @@ func variables(t reflect.Type) []Variable {
 	for f := range t.Fields() {
 		vars = append(vars, Variable{
 			Name: f.Tag.Get("env"), Default: f.Tag.Get("default"), Help: f.Tag.Get("help"),
-			Required: f.Tag.Get("required") == "true", Functions: takers(f), Cloud: f.Tag.Get("cloud"),
+			Required: f.Tag.Get("required") == "true", RequiredBy: needers(f), Functions: takers(f), Cloud: f.Tag.Get("cloud"),
 		})
 	}
 	return vars

@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,8 +23,11 @@ func TestDocumented(t *testing.T) {
 	for _, v := range FunctionVariables() {
 		declared[v.Name] = true
 		def := code(v.Default)
-		if v.Required {
+		switch {
+		case v.Required:
 			def = "required"
+		case len(v.RequiredBy) > 0:
+			def = "required by " + strings.Join(v.RequiredBy, ", ")
 		}
 		if row := "| `" + v.Name + "` | " + def + " | " + strings.Join(v.Functions, ", ") + " | " + v.Help + " |"; !strings.Contains(functions, row) {
 			t.Errorf("docs/functions.md lacks the line\n%s", row)
@@ -72,6 +76,11 @@ func TestVariablesAreComplete(t *testing.T) {
 	for _, v := range FunctionVariables() {
 		if len(v.Functions) == 0 {
 			t.Errorf("no function takes %s", v.Name)
+		}
+		for _, name := range v.RequiredBy {
+			if !slices.Contains(v.Functions, name) || v.Default != "" {
+				t.Errorf("%s requires %s, and cannot take it, or has it by default", name, v.Name)
+			}
 		}
 	}
 }

@@ -18,10 +18,10 @@ import (
 // time.Duration, []string (separated by commas), or have UnmarshalText. The
 // error lists everything wrong, with what each variable is for.
 func Load(into any, lookup func(variable string) (value string, ok bool)) error {
-	return load(into, lookup, func(reflect.StructField) bool { return true })
+	return load(into, lookup, func(f reflect.StructField) (wanted, required bool) { return true, f.Tag.Get("required") == "true" })
 }
 
-func load(into any, lookup func(string) (string, bool), wanted func(reflect.StructField) bool) error {
+func load(into any, lookup func(string) (string, bool), how func(reflect.StructField) (wanted, required bool)) error {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
 		panic(fmt.Sprintf("config: %T is no pointer to a struct", into))
@@ -29,7 +29,8 @@ func load(into any, lookup func(string) (string, bool), wanted func(reflect.Stru
 	var errs []error
 	for field, value := range v.Elem().Fields() {
 		name := field.Tag.Get("env")
-		if name == "" || !wanted(field) {
+		wanted, required := how(field)
+		if name == "" || !wanted {
 			continue
 		}
 		text, _ := lookup(name)
@@ -37,7 +38,7 @@ func load(into any, lookup func(string) (string, bool), wanted func(reflect.Stru
 			text = field.Tag.Get("default")
 		}
 		if text == "" {
-			if field.Tag.Get("required") == "true" {
+			if required {
 				errs = append(errs, fmt.Errorf("%s is not set: %s", name, field.Tag.Get("help")))
 			}
 			continue

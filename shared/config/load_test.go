@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,24 +88,30 @@ func TestLoadFunction(t *testing.T) {
 		}
 	}
 	for _, cloud := range []string{"aws", "gcp"} {
-		for _, name := range []string{"beacon", "enrich", "score", "profile"} {
+		for _, name := range []string{"beacon", "enrich", "score", "profile", "relay"} {
 			vars := map[string]string{}
 			for _, v := range FunctionVariables() {
-				if v.Required && (v.Cloud == "" || v.Cloud == cloud) && strings.Contains(strings.Join(v.Functions, " "), name) {
+				if slices.Contains(v.RequiredBy, name) && (v.Cloud == "" || v.Cloud == cloud) {
 					vars[v.Name] = "x"
 				}
 			}
-			if f, err := LoadFunction(cloud, name, environment(vars)); err != nil || f.Refresh != 10*time.Second || f.Log != "json" {
+			if name == "relay" { // of what goes with its stream see below
+				vars["HITO_PEER_IDENTITY"], vars["HITO_PEER_REGION"] = "x", "x"
+			}
+			if f, err := LoadFunction(cloud, name, environment(vars)); err != nil || (f.Refresh == 10*time.Second) != (name != "relay") || f.Log != "json" {
 				t.Errorf("%s with what it requires: %+v, %v", name, f, err)
 			}
 			for missing := range vars {
 				less := map[string]string{}
+				if cloud == "aws" && missing == "HITO_PEER_REGION" {
+					continue
+				}
 				for k, v := range vars {
 					if k != missing {
 						less[k] = v
 					}
 				}
-				if _, err := LoadFunction(cloud, name, environment(less)); err == nil || !strings.Contains(err.Error(), missing+" is not set: ") {
+				if _, err := LoadFunction(cloud, name, environment(less)); err == nil || !strings.Contains(err.Error(), missing+" is not") {
 					t.Errorf("%s without %s: %v", name, missing, err)
 				}
 			}
@@ -113,8 +120,9 @@ func TestLoadFunction(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if (f.Secret != "") != (name == "profile") || (f.ActionsStream != "") != (name == "score") || (f.GeoDB != nil) != (name == "enrich") ||
-				(f.PeerStream != "") != (name == "beacon") || (f.PeerRegion != "") != (cloud == "gcp" && name == "beacon") ||
-				(f.PushAccount != "") != (cloud == "gcp" && (name == "enrich" || name == "score")) {
+				(f.EnrichedStream != "") != (name == "enrich" || name == "score") || (f.Table == "") != (name == "relay") ||
+				(f.PeerStream != "") != (name == "beacon" || name == "relay") || (f.PeerRegion != "") != (cloud == "gcp" && (name == "beacon" || name == "relay")) ||
+				(f.PushAccount != "") != (cloud == "gcp" && (name == "enrich" || name == "score" || name == "relay")) {
 				t.Errorf("%s takes what is not its own: %+v", name, f)
 			}
 		}
