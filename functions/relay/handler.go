@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/hitolayer/hito/shared/event"
+	"github.com/hitolayer/hito/shared/quarantine"
 	"github.com/hitolayer/hito/shared/stream"
 	"github.com/hitolayer/hito/shared/telemetry"
 )
@@ -32,6 +33,21 @@ type Handler struct {
 	Telemetry telemetry.Sink
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
+}
+
+// PerSecond returns the limit of so many events per second, nil of 0.
+func PerSecond(events int) *rate.Limiter {
+	if events <= 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(events), events)
+}
+
+// Put makes the handler the quarantine of what no runtime can open: it is passed
+// over too.
+func (h *Handler) Put(ctx context.Context, entries []quarantine.Entry) error {
+	h.emit(ctx, telemetry.Value{Name: "records_unread", Unit: telemetry.Count, V: float64(len(entries))})
+	return nil
 }
 
 // Handle ships a batch; it is a stream.Handler. What cannot be shipped fails for

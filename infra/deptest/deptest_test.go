@@ -97,7 +97,7 @@ const (
 	geo    = "github.com/phuslu/iploc"
 	agents = "github.com/ua-parser/"
 
-	grpc   = "google.golang.org/grpc"
+	grpc = "google.golang.org/grpc"
 
 	emulators = module + "infra/emulators"
 	local     = module + "infra/local"
@@ -116,6 +116,12 @@ var neverOnLambda = []string{
 // neverOnCloudRun is what no function there needs.
 var neverOnCloudRun = []string{aws, pebble, prom, emulators, local}
 
+// neverBesideKinesis is what those do not need that publish on the other cloud's stream.
+var neverBesideKinesis = []string{
+	pebble, prom, emulators, local, queues, secrets, aws + "aws-lambda-go", sdk + "service/dynamodb", sdk + "service/s3",
+	sdk + "config", sdk + "feature/ec2/imds", sdk + "service/sso", sdk + "service/ssooidc", sdk + "service/signin",
+}
+
 // TestWhatMayBeLinked: the domain knows no product, a handler no platform, and
 // what a function links decides its cold start.
 func TestWhatMayBeLinked(t *testing.T) {
@@ -124,6 +130,7 @@ func TestWhatMayBeLinked(t *testing.T) {
 		"./functions/beacon":      {pebble, aws, gcp, prom, cel, geo, agents, module + "infra"},
 		"./functions/enrich":      {pebble, aws, gcp, prom, cel, "net/http", module + "infra"},
 		"./functions/score":       {pebble, aws, gcp, prom, geo, agents, "net/http", module + "infra"},
+		"./functions/relay":       {pebble, aws, gcp, prom, cel, geo, agents, "net/http", module + "infra"},
 		"./functions/profile":     {pebble, aws, gcp, prom, geo, agents, module + "infra"},
 		"./functions/hito/...":    {aws, gcp, emulators},
 		"./functions/beacon/aws":  append([]string{cel, geo, agents, queues, secrets}, neverOnLambda...),
@@ -132,7 +139,10 @@ func TestWhatMayBeLinked(t *testing.T) {
 		"./functions/profile/aws": append([]string{geo, agents, queues}, neverOnLambda...),
 		"./infra/peer/gcp":        append([]string{grpc, "google.golang.org/api", "golang.org/x/oauth2", cel, geo, agents}, neverOnLambda...),
 
-		"./functions/beacon/gcp/...":  append([]string{cel, geo, agents}, neverOnCloudRun...),
+		"./functions/relay/aws": append([]string{cel, geo, agents, queues, secrets}, neverOnLambda...),
+
+		"./functions/beacon/gcp/...":  append([]string{cel, geo, agents}, neverBesideKinesis...),
+		"./functions/relay/gcp/...":   append([]string{cel, geo, agents}, neverBesideKinesis...),
 		"./functions/enrich/gcp/...":  append([]string{cel}, neverOnCloudRun...),
 		"./functions/score/gcp/...":   append([]string{geo, agents}, neverOnCloudRun...),
 		"./functions/profile/gcp/...": append([]string{geo, agents}, neverOnCloudRun...),
@@ -155,13 +165,15 @@ func within(path, name string) bool {
 	return path == name || strings.HasPrefix(path, strings.TrimSuffix(name, "/")+"/")
 }
 
-// TestOneCloud: no binary links both clouds.
+// TestOneCloud: no binary links both clouds, but those on Google Cloud that publish
+// on the other one's stream.
 func TestOneCloud(t *testing.T) {
+	both := []string{module + "functions/beacon/gcp/server", module + "functions/relay/gcp/server"}
 	for _, p := range list(t, "./...") {
 		links := func(cloud string) bool {
 			return slices.ContainsFunc(p.Deps, func(dep string) bool { return within(dep, cloud) })
 		}
-		if p.Name == "main" && links(aws) && links(gcp) {
+		if p.Name == "main" && links(aws) && links(gcp) != slices.Contains(both, p.ImportPath) {
 			t.Errorf("%s links both clouds", p.ImportPath)
 		}
 	}

@@ -8,13 +8,21 @@ import (
 
 	"github.com/hitolayer/hito/functions/beacon"
 	"github.com/hitolayer/hito/infra/gcp/function"
+	"github.com/hitolayer/hito/infra/peer/aws"
+	"github.com/hitolayer/hito/shared/stream/failover"
 )
 
 func init() { function.Register("beacon", wire) }
 
 func wire(b *function.Base) (http.Handler, error) {
+	raw := b.Raw()
+	if b.PeerStream != "" {
+		other := aws.Publisher(b.Lookup, b.PeerIdentity, b.PeerRegion, b.PeerStream)
+		other.Together, other.Patience = true, 3*time.Second // as AWS's own beacon does
+		raw = &failover.Publisher{Own: raw, Other: other, Telemetry: b.Telemetry, Log: b.Log}
+	}
 	return b.HTTP(&beacon.Handler{
-		Projects: b.Projects, Raw: b.Raw(), Quarantine: b.Quarantine(), Telemetry: b.Telemetry, Origin: function.Origin,
+		Projects: b.Projects, Raw: raw, Quarantine: b.Quarantine(), Telemetry: b.Telemetry, Origin: function.Origin,
 		Now: time.Now, NewID: rand.Text, Log: b.Log, TrustedProxies: b.TrustedProxies,
 	}), nil
 }

@@ -19,7 +19,7 @@ func wire(b *function.Base) (lambda.Function, error) {
 	set := &rules.Set{OnTrip: b.Projects.Tripped}
 	b.Projects.OnFile, b.LastGood.ReadOnly = set.Load, false
 	actions := &sqs.Publisher{Client: sqs.NewClient(b.AWS), Queue: b.ActionsStream}
-	h := &score.Handler{Store: b.Store(false), Rules: score.In(set), Actions: actions, Copies: true, Origin: function.Origin, Ledger: ledger.Book{}, Telemetry: b.Telemetry, Now: time.Now}
+	h := &score.Handler{Store: b.Store(false), Rules: score.In(set), Actions: actions, Copies: true, Origin: function.Origin, Enriched: b.Enriched(), Ledger: ledger.Book{}, Telemetry: b.Telemetry, Now: time.Now}
 	sweeper := *h
 	sweeper.Ledger = b.Ledger() // outside of a Stream's batch
 	return &lambda.Scheduled{Function: b.Stream(h.Handle), Before: b.Projects.Fresh, Do: func(ctx context.Context, at time.Time) error {

@@ -18,7 +18,7 @@ func init() { function.Register("score", wire) }
 func wire(b *function.Base) (http.Handler, error) {
 	set := &rules.Set{OnTrip: b.Projects.Tripped}
 	b.Projects.OnFile, b.LastGood.ReadOnly = set.Load, false
-	h := &score.Handler{Store: b.Store(), Rules: score.In(set), Actions: b.Actions(), Copies: true, Origin: function.Origin, Ledger: ledger.Book{}, Telemetry: b.Telemetry, Now: time.Now}
+	h := &score.Handler{Store: b.Store(), Rules: score.In(set), Actions: b.Actions(), Copies: true, Origin: function.Origin, Enriched: b.Enriched(), Ledger: ledger.Book{}, Telemetry: b.Telemetry, Now: time.Now}
 	sweeper := *h
 	sweeper.Ledger = b.Ledger() // outside of a message
 	return b.Push(h.Handle, &functions.Scheduled{Do: func(ctx context.Context, at time.Time) error {

@@ -38,6 +38,8 @@ type Base struct {
 	config.Function
 	// AWS is what clients are made with.
 	AWS aws.Config
+	// Lookup finds a variable.
+	Lookup environment.Lookup
 	// Projects serves what the bucket has.
 	Projects *projects.Projects
 	// LastGood is where Projects finds what was last in service. Only one function
@@ -67,6 +69,9 @@ func Start(name string, wire func(b *Base) (lambda.Function, error)) {
 		if err != nil {
 			return nil, err
 		}
+		if b.ProjectsBucket == "" { // of no project
+			return f, nil
+		}
 		return f, b.Projects.Serve(ctx)
 	})
 }
@@ -80,7 +85,7 @@ func open(name string, lookup environment.Lookup) (*Base, error) {
 	}
 	deployed, _ := lookup("AWS_LAMBDA_FUNCTION_NAME") // set by Lambda
 	b := &Base{
-		Function: c, AWS: cfg, Telemetry: &cloudwatch.Sink{Function: deployed}, Log: logger(c.Log),
+		Function: c, AWS: cfg, Lookup: lookup, Telemetry: &cloudwatch.Sink{Function: deployed}, Log: logger(c.Log),
 		name: name, dynamodb: dynamodb.NewClient(cfg), kinesis: awskinesis.NewFromConfig(cfg),
 	}
 	client := s3.NewClient(cfg)
@@ -127,8 +132,11 @@ func (b *Base) Raw() stream.Publisher {
 	return &kinesis.Publisher{Client: b.kinesis, Stream: b.RawStream, Together: true, Patience: 3 * time.Second} // a client waits
 }
 
-// Enriched is the enriched stream.
+// Enriched is the enriched stream; nil for a function that is given none.
 func (b *Base) Enriched() stream.Publisher {
+	if b.EnrichedStream == "" {
+		return nil
+	}
 	return &kinesis.Publisher{Client: b.kinesis, Stream: b.EnrichedStream}
 }
 
@@ -154,4 +162,10 @@ func (b *Base) Stream(handler stream.Handler) lambda.Function {
 		Handler: handler, Group: b.name, Stage: quarantine.Stage(b.name), Quarantine: b.Quarantine(), Ledger: b.Ledger(),
 		Records: &kinesis.Reader{Client: b.kinesis}, Before: b.Projects.Fresh, Telemetry: b.Telemetry, Log: b.Log,
 	}
+}
+
+// Tail puts a handler behind a Kinesis event source mapping that holds its place
+// however long the handler fails. It books nothing; what cannot be opened goes to unread.
+func (b *Base) Tail(handler stream.Handler, unread quarantine.Sink) *lambda.Stream {
+	return &lambda.Stream{Handler: handler, Group: b.name, Stage: quarantine.Stage(b.name), Quarantine: unread, Telemetry: b.Telemetry, Log: b.Log}
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 
 	cloudpubsub "cloud.google.com/go/pubsub/v2"
 
@@ -32,6 +33,8 @@ const Origin = "gcp"
 type Base struct {
 	// Function is the function's own variables.
 	config.Function
+	// Lookup finds a variable.
+	Lookup func(variable string) (value string, ok bool)
 	// Projects serves what the bucket has.
 	Projects *projects.Projects
 	// LastGood is where Projects finds what was last in service. Only one function
@@ -55,12 +58,22 @@ func open(ctx context.Context, name string, lookup func(variable string) (value 
 		return nil, err
 	}
 	service, _ := lookup("K_SERVICE") // set by Cloud Run
-	b := &Base{Function: c, Telemetry: &cloudlogging.Sink{Function: service}, Log: logger(c.Log), name: name}
-	if b.table, b.project, err = openTable(ctx, c.Table, c.AppProfile); err != nil {
-		return nil, err
+	b := &Base{Function: c, Lookup: lookup, Telemetry: &cloudlogging.Sink{Function: service}, Log: logger(c.Log), name: name}
+	if c.Table != "" {
+		if b.table, b.project, err = openTable(ctx, c.Table, c.AppProfile); err != nil {
+			return nil, err
+		}
+	} else if parts := strings.Split(c.Subscription, "/"); len(parts) == 4 {
+		b.project = parts[1]
+	}
+	if b.project == "" { // nothing of it is called
+		return b, nil
 	}
 	if b.pubsub, err = cloudpubsub.NewClient(ctx, b.project); err != nil {
 		return nil, fmt.Errorf("make Pub/Sub's client: %w", err)
+	}
+	if c.ProjectsBucket == "" { // of no project of hito's
+		return b, nil
 	}
 	objects, err := storage.NewClient(lookup)
 	if err != nil {
@@ -84,9 +97,13 @@ func logger(form string) *slog.Logger {
 // Raw is the raw topic.
 func (b *Base) Raw() stream.Publisher { return b.topic(b.RawStream) }
 
-// Enriched is the enriched topic, and that of rows for BigQuery when there is one.
+// Enriched is the enriched topic, and that of rows for BigQuery when there is one;
+// nil for a function that is given none.
 func (b *Base) Enriched() stream.Publisher {
-	if b.ArchiveStream == "" {
+	switch {
+	case b.EnrichedStream == "":
+		return nil
+	case b.ArchiveStream == "":
 		return b.topic(b.EnrichedStream)
 	}
 	return bigquery.Copied{Publisher: b.topic(b.EnrichedStream), Rows: &pubsub.Rows{Client: b.pubsub, Topic: b.ArchiveStream}}
@@ -125,12 +142,18 @@ func (b *Base) HTTP(handler http.Handler) http.Handler {
 // Push puts a handler behind a push subscription and its dead letters, under the
 // function's name; scheduled, if there is one, behind a schedule.
 func (b *Base) Push(handler stream.Handler, scheduled *functions.Scheduled) http.Handler {
-	b.worker = &functions.Settler{
-		Handler: handler, Group: b.name, Stage: quarantine.Stage(b.name), Quarantine: b.Quarantine(), Ledger: b.Ledger(),
-		Telemetry: b.Telemetry, Log: b.Log,
-	}
+	p := b.Tail(handler, b.Quarantine())
+	p.Settler.Ledger = b.Ledger()
+	p.Scheduled, p.Before = scheduled, b.Projects.Fresh
+	return p
+}
+
+// Tail puts a handler behind a push subscription that keeps messages however long
+// the handler fails. It books nothing; what cannot be opened goes to unread.
+func (b *Base) Tail(handler stream.Handler, unread quarantine.Sink) *functions.Push {
+	b.worker = &functions.Settler{Handler: handler, Group: b.name, Stage: quarantine.Stage(b.name), Quarantine: unread, Telemetry: b.Telemetry, Log: b.Log}
 	return &functions.Push{
-		Settler: b.worker, Scheduled: scheduled, Before: b.Projects.Fresh, Timeout: b.Timeout, Project: b.project, Log: b.Log,
+		Settler: b.worker, Timeout: b.Timeout, Project: b.project, Log: b.Log,
 		Token: &functions.Token{Audience: b.PushAudience, Account: b.PushAccount, Checked: b.PushChecked},
 	}
 }

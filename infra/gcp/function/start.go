@@ -60,6 +60,9 @@ func start(ctx context.Context, name string, lookup func(variable string) (value
 	if err != nil {
 		return nil, nil, err
 	}
+	if b.Projects == nil { // of no project
+		return b, handler, nil
+	}
 	return b, handler, b.Projects.Serve(ctx)
 }
 
@@ -79,7 +82,9 @@ func (b *Base) pull(ctx context.Context) error {
 		return errNoWorker
 	}
 	p := &pubsub.Puller{Client: b.pubsub, Subscription: b.Subscription, Timeout: b.Timeout, Log: b.Log, Deliver: func(ctx context.Context, d *pubsub.Delivery) error {
-		b.Projects.Fresh(ctx)
+		if b.Projects != nil {
+			b.Projects.Fresh(ctx)
+		}
 		return b.worker.Deliver(ctx, &functions.Message{ID: d.ID, Data: d.Data, Attributes: d.Attributes, Attempt: d.Attempt, Published: d.Published})
 	}}
 	if err := p.Run(ctx); err != nil {

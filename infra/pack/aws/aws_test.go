@@ -129,7 +129,7 @@ func whole(t *testing.T, p artifact.Package, files map[string][]byte) {
 // TestFunctions: every function that has a main for AWS is packed.
 func TestFunctions(t *testing.T) {
 	got, err := Functions(root)
-	if want := []string{"beacon", "enrich", "profile", "score"}; err != nil || !slices.Equal(got, want) {
+	if want := []string{"beacon", "enrich", "profile", "relay", "score"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v; want %v", got, err, want)
 	}
 	if got, err := Functions(t.TempDir()); err == nil {

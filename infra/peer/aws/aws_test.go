@@ -81,7 +81,9 @@ func TestPublisher(t *testing.T) {
 	if _, err := client.CreateStream(t.Context(), &awskinesis.CreateStreamInput{StreamName: &name, ShardCount: &one}); err != nil {
 		t.Fatal(err)
 	}
-	if err := awskinesis.NewStreamExistsWaiter(client, func(o *awskinesis.StreamExistsWaiterOptions) { o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second }).
+	if err := awskinesis.NewStreamExistsWaiter(client, func(o *awskinesis.StreamExistsWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second
+	}).
 		Wait(t.Context(), &awskinesis.DescribeStreamInput{StreamName: &name}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
