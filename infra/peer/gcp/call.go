@@ -83,15 +83,12 @@ func call(c *http.Client, req *http.Request, answer any, secrets ...string) erro
 		return err
 	}
 	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // JSON that is cut is none
 	if resp.StatusCode != http.StatusOK {
 		return &refusal{resp.StatusCode, reason(data, secrets)} // the status says enough
 	}
 	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)
-	}
-	if len(data) > maxAnswer {
-		return fmt.Errorf("the answer has more than %d bytes", maxAnswer)
 	}
 	if json.Unmarshal(data, answer) != nil { // whose error may tell of the data
 		return errors.New("the answer is not the JSON that was expected")

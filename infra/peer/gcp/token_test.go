@@ -388,9 +388,6 @@ func TestOddAnswers(t *testing.T) {
 		"odd end":        {impersonate: says(`{"accessToken":"ya29.x","expireTime":"tomorrow"}`)},
 		"past end":       {impersonate: says(`{"accessToken":"ya29.x","expireTime":"1999-12-31T00:00:00Z"}`)},
 		"no later token": {impersonate: says(`{"expireTime":"2100-01-01T00:00:00Z"}`)},
-		"endless": {exchange: func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = io.WriteString(w, `{"access_token":"`+strings.Repeat("ya29.", maxAnswer)+`"}`)
-		}},
 		"redirect": {exchange: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "https://example.com/")
 			w.WriteHeader(http.StatusTemporaryRedirect)
@@ -423,6 +420,57 @@ func TestOddAnswers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestEndless: of an answer without end only a part is read.
+func TestEndless(t *testing.T) {
+	var sent atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil { // for as long as somebody reads
+			n, err := w.Write(make([]byte, 1<<16))
+			if sent.Add(int64(n)); err != nil {
+				return
+			}
+		}
+	}))
+	defer s.Close()
+	for _, answer := range []any{nil, new(string)} {
+		req, err := post(t.Context(), s.URL, "text/plain", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := call(client(nil), req, answer); err == nil || len(err.Error()) > 1000 {
+			t.Errorf("got %.1000v", err)
+		}
+	}
+	if n := sent.Load(); n > 64<<20 { // with what the system keeps
+		t.Errorf("%d bytes were sent", n)
+	}
+}
+
+// TestPause: after a success it is short again.
+func TestPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := google()
+		g.Fail = fails(403)
+		to := token(g)
+		for range 20 {
+			if _, err := to.Access(t.Context()); err == nil {
+				t.Fatal("it got a token")
+			}
+			time.Sleep(time.Minute)
+		}
+		g.Fail = nil
+		get(t, to)
+		time.Sleep(time.Hour)
+		g.Fail = fails(403)
+		if _, err := to.Access(t.Context()); err == nil {
+			t.Fatal("it got a token")
+		}
+		g.Fail = nil
+		time.Sleep(time.Second)
+		get(t, to)
+	})
 }
 
 func says(text string) http.HandlerFunc {
