@@ -321,6 +321,13 @@ func TestNoToken(t *testing.T) {
 		if a.google.Exchanges() != 1 || a.calls > 0 {
 			t.Errorf("%d exchanges, %d requests", a.google.Exchanges(), a.calls)
 		}
+		// Nor are there any without AWS's.
+		without := publisher(a)
+		without.Token.Credentials = &credentials{}
+		began := time.Now()
+		if err := without.Publish(t.Context(), some(3, 10)); err == nil || !strings.Contains(err.Error(), "no keys") || time.Since(began) > 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
 		// While Google's token services are away for a moment, who publishes waits.
 		back := time.Now().Add(time.Minute + 2*time.Second)
 		a.google.Role, a.google.Fail = role, func(w http.ResponseWriter, r *http.Request) bool { return time.Now().Before(back) && fails(503)(w, r) }
