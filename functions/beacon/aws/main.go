@@ -22,9 +22,9 @@ func wire(b *function.Base) (lambda.Function, error) {
 		if err != nil {
 			return nil, err
 		}
+		other.Patience = 3 * time.Second // a client waits
 		raw = &failover.Publisher{Own: raw, Other: other, Telemetry: b.Telemetry, Log: b.Log}
 		before = func(ctx context.Context) { b.Projects.Fresh(ctx); other.Fresh(ctx) }
 	}
-	h := &beacon.Handler{Projects: b.Projects, Raw: raw, Quarantine: b.Quarantine(), Telemetry: b.Telemetry, Origin: function.Origin, Now: time.Now, NewID: rand.Text, Log: b.Log, TrustedProxies: b.TrustedProxies}
-	return &lambda.HTTP{Before: before, Log: b.Log, Handler: h}, nil
+	return &lambda.HTTP{Before: before, Log: b.Log, Handler: &beacon.Handler{Projects: b.Projects, Raw: raw, Quarantine: b.Quarantine(), Telemetry: b.Telemetry, Origin: function.Origin, Now: time.Now, NewID: rand.Text, Log: b.Log, TrustedProxies: b.TrustedProxies}}, nil
 }

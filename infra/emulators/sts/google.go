@@ -320,13 +320,14 @@ func (g *Google) verify(method string, to *url.URL, region string, headers map[s
 	if !slices.IsSorted(signed) {
 		return "", errors.New("its SignedHeaders are not sorted")
 	}
-	request := method + "\n/\n" + to.Query().Encode() + "\n"
+	var request strings.Builder
+	request.WriteString(method + "\n/\n" + to.Query().Encode() + "\n")
 	for _, name := range signed {
-		request += name + ":" + strings.Join(strings.Fields(headers[name]), " ") + "\n"
+		request.WriteString(name + ":" + strings.Join(strings.Fields(headers[name]), " ") + "\n")
 	}
-	request += "\n" + fields["SignedHeaders"] + "\n" + hexSHA256(nil)
+	request.WriteString("\n" + fields["SignedHeaders"] + "\n" + hexSHA256(nil))
 	sum := []byte("AWS4" + key.Secret)
-	for _, part := range append(scope[1:], algorithm+"\n"+headers["x-amz-date"]+"\n"+strings.Join(scope[1:], "/")+"\n"+hexSHA256([]byte(request))) {
+	for _, part := range append(scope[1:], algorithm+"\n"+headers["x-amz-date"]+"\n"+strings.Join(scope[1:], "/")+"\n"+hexSHA256([]byte(request.String()))) {
 		mac := hmac.New(sha256.New, sum)
 		mac.Write([]byte(part))
 		sum = mac.Sum(nil)
