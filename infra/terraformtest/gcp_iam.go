@@ -21,6 +21,9 @@ type grant struct {
 
 var grantType = regexp.MustCompile(`^google_(.+)_iam_(member|binding|policy)$`)
 
+// otherGrant matches what gives rights without saying so by its type.
+var otherGrant = regexp.MustCompile(`^google_.+_(access|access_control|acl|acl_rule)$`)
+
 // grants returns all in the plan, however they are written.
 func (p *Plan) grants() []grant {
 	var all []grant
@@ -96,6 +99,11 @@ func (p *Plan) has(kind, on, role, member string) bool {
 // unknownGrants finds rights that the plan does not show.
 func unknownGrants(p *Plan) []Finding {
 	var found []Finding
+	for _, r := range p.Resources {
+		if otherGrant.MatchString(r.Type) {
+			found = append(found, finding(r, "it gives rights in a way that no check knows: use an iam_member"))
+		}
+	}
 	for _, g := range p.grants() {
 		if g.role == "" || g.member == "" || g.on == "" && g.kind != "project" {
 			found = append(found, finding(g.of, "who has which role on what is not known in the plan, so nobody can look at it: make it of names, not of what exists later"))

@@ -14,14 +14,18 @@ token=$(gcloud auth print-access-token) || fail "gcloud is not logged in: gcloud
 call() { curl --silent --show-error --fail-with-body --retry 3 --max-time 60 --header @- "$@" <<<"Authorization: Bearer $token"; }
 
 answer=$(call --header "Content-Type: application/json" --data "$BUILD" "https://run.googleapis.com/v2/$PARENT/builds:submit") || fail "$answer"
-operation=$(grep -o '"operations/[^"]*"' <<<"$answer" | head -n 1 | tr -d '"') || fail "no operation in $answer"
+# The operation's metadata is of Cloud Build, whose builds are in a region: there, and not at the operation, it is asked.
+# https://cloud.google.com/build/docs/api/reference/rest/v1/projects.locations.builds/get
+build=$(grep -oE '"id": *"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"' <<<"$answer" | head -n 1 | cut -d '"' -f 4) || true
+[ -n "$build" ] || fail "no build in $answer"
 
 for ((i = 0; i < 240; i++)); do
-	answer=$(call "https://cloudbuild.googleapis.com/v1/$operation?fields=done,error") || fail "$answer"
-	case $answer in
-	*'"error"'*) fail "$operation: $answer" ;;
-	*'"done": true'*) exit ;;
+	answer=$(call "https://cloudbuild.googleapis.com/v1/$PARENT/builds/$build?fields=status,statusDetail,logUrl") || fail "$answer"
+	case $(tr -d ' \n' <<<"$answer") in
+	*'"status":"SUCCESS"'*) exit ;;
+	*'"status":"QUEUED"'* | *'"status":"WORKING"'* | *'"status":"PENDING"'*) ;;
+	*) fail "$build: $answer" ;;
 	esac
-	sleep 5
+	sleep "${WAIT:-5}"
 done
-fail "$operation takes longer than 20 minutes"
+fail "$build takes longer than 20 minutes"

@@ -93,16 +93,17 @@ resource "google_project_iam_member" "build" {
 resource "terraform_data" "build" {
   for_each = local.packaged
 
-  triggers_replace = {
+  # What is built, and the repository that it is in: another one has no images.
+  triggers_replace = [{
     beacon  = module.beacon.build
     enrich  = module.enrich.build
     score   = module.score.build
     profile = module.profile.build
-  }[each.key]
+  }[each.key], google_artifact_registry_repository.this.kms_key_name]
 
   provisioner "local-exec" {
     command     = "${path.module}/build.sh"
-    environment = { BUILD = self.triggers_replace, PARENT = "projects/${var.account}/locations/${var.region}" }
+    environment = { BUILD = self.triggers_replace[0], PARENT = "projects/${var.account}/locations/${var.region}" }
   }
 
   depends_on = [google_storage_bucket_iam_member.build, google_artifact_registry_repository_iam_member.build, google_project_iam_member.build]

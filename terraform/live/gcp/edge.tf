@@ -2,14 +2,15 @@
 
 variable "edge" {
   description = <<-E
-    kind: none (the functions' own URLs are public) or load_balancer (one hostname, a firewall, HTTP/3; the functions' own URLs are
-    closed then). domain: your hostname, which a load balancer must have; to have the records made, the name of its Cloud DNS
+    kind: none (the functions' own URLs are public) or load_balancer (one hostname, a firewall, HTTP/3). close: whether the
+    functions' own URLs are closed then; not before the certificate is active, when events come by them. domain: your hostname, which a load balancer must have; to have the records made, the name of its Cloud DNS
     zone; certificate and ssl_policy, ids of your own. firewall: whether the load balancer has Cloud Armor; requests_per_address:
     how many requests one address may send in five minutes; common_rules: what Google's preconfigured rules do there, off, count
     or block. log_sample: share of requests that the load balancer logs.
   E
   type = object({
-    kind = optional(string, "none")
+    kind  = optional(string, "none")
+    close = optional(bool, true)
     domain = optional(object({
       name        = string
       certificate = optional(string)

@@ -16,6 +16,7 @@ locals {
     timeout_seconds       = try(coalesce(var.functions[f].timeout_seconds), size.timeout_seconds)
     concurrency           = try(var.functions[f].concurrency, null)
     requests_per_instance = try(coalesce(var.functions[f].requests_per_instance), 80)
+    billing               = try(coalesce(var.functions[f].billing), "request")
     warm_instances        = try(coalesce(var.functions[f].warm_instances), 0)
     workers               = try(coalesce(var.functions[f].workers), 0)
     canary                = try(var.functions[f].canary, null)
@@ -52,6 +53,7 @@ locals {
     [for t in module.table : { id = t.id, kind = "table", user = "roles/bigtable.user", reader = "roles/bigtable.reader" }],
     [for d in module.database : { id = d.id, kind = "database", user = "roles/datastore.user", reader = "roles/datastore.viewer" }],
   ))
+  open_table = { for t in module.table : "OpenTable" => t.open }
   write_books = {
     WriteBooks = { role = local.table.user, kind = local.table.kind, id = local.table.id }
   }
@@ -75,6 +77,7 @@ module "beacon" {
   timeout_seconds       = local.size.beacon.timeout_seconds
   concurrency           = local.size.beacon.concurrency
   requests_per_instance = local.size.beacon.requests_per_instance
+  billing               = local.size.beacon.billing
   warm_instances        = local.size.beacon.warm_instances
   canary                = local.size.beacon.canary
   encryption_key        = var.encryption_key
@@ -85,11 +88,11 @@ module "beacon" {
     HITO_TRUSTED_PROXIES = tostring(local.trusted_proxies)
   })
 
-  permissions = merge(local.read_projects, local.write_books, {
+  permissions = merge(local.read_projects, local.open_table, local.write_books, {
     PublishRaw = { role = "roles/pubsub.publisher", kind = "topic", id = module.raw.id }
   })
 
-  url = { load_balancer = var.edge.kind != "none" }
+  url = { load_balancer = var.edge.kind != "none" && var.edge.close }
 
   depends_on = [google_project_service.this]
 }
@@ -112,6 +115,7 @@ module "enrich" {
   timeout_seconds       = local.size.enrich.timeout_seconds
   concurrency           = local.size.enrich.concurrency
   requests_per_instance = local.size.enrich.requests_per_instance
+  billing               = local.size.enrich.billing
   warm_instances        = local.size.enrich.warm_instances
   canary                = local.size.enrich.canary
   encryption_key        = var.encryption_key
@@ -125,7 +129,7 @@ module "enrich" {
     var.archive == null ? {} : { HITO_ARCHIVE_STREAM = module.archive[0].stream_id },
   )
 
-  permissions = merge(local.read_projects, local.write_books,
+  permissions = merge(local.read_projects, local.open_table, local.write_books,
     {
       PublishEnriched = { role = "roles/pubsub.publisher", kind = "topic", id = module.enriched.id }
     },
@@ -162,6 +166,7 @@ module "score" {
   timeout_seconds       = local.size.score.timeout_seconds
   concurrency           = local.size.score.concurrency
   requests_per_instance = local.size.score.requests_per_instance
+  billing               = local.size.score.billing
   warm_instances        = local.size.score.warm_instances
   canary                = local.size.score.canary
   encryption_key        = var.encryption_key
@@ -172,7 +177,7 @@ module "score" {
     HITO_PUSH_AUDIENCE  = "${var.name}-score"
   })
 
-  permissions = merge(local.read_projects, {
+  permissions = merge(local.read_projects, local.open_table, {
     KeepLastGood   = { role = "roles/storage.objectUser", kind = "bucket", id = module.projects.name, prefix = "lastgood/" }
     FoldProfiles   = { role = local.table.user, kind = local.table.kind, id = local.table.id }
     PublishActions = { role = "roles/pubsub.publisher", kind = "topic", id = module.actions.id }
@@ -211,6 +216,7 @@ module "profile" {
   timeout_seconds       = local.size.profile.timeout_seconds
   concurrency           = local.size.profile.concurrency
   requests_per_instance = local.size.profile.requests_per_instance
+  billing               = local.size.profile.billing
   warm_instances        = local.size.profile.warm_instances
   canary                = local.size.profile.canary
   encryption_key        = var.encryption_key
@@ -221,13 +227,13 @@ module "profile" {
     HITO_SECRET     = module.secret.id
   })
 
-  permissions = merge(local.read_projects, {
+  permissions = merge(local.read_projects, local.open_table, {
     ReadProfiles    = { role = local.table.reader, kind = local.table.kind, id = local.table.id }
     PublishErasures = { role = "roles/pubsub.publisher", kind = "topic", id = module.raw.id }
     ReadSecretKeys  = { role = "roles/secretmanager.secretAccessor", kind = "secret", id = module.secret.id }
   })
 
-  url = { load_balancer = var.edge.kind != "none" }
+  url = { load_balancer = var.edge.kind != "none" && var.edge.close }
 
   depends_on = [google_project_service.this]
 }

@@ -13,7 +13,7 @@ locals {
 # What of Google Cloud the project uses. It stays on when the install goes: others may use it too.
 resource "google_project_service" "this" {
   for_each = toset(concat(
-    ["artifactregistry", "cloudbuild", "cloudscheduler", "iam", "logging", "monitoring", "pubsub", "run", "secretmanager", "storage"],
+    ["artifactregistry", "cloudbuild", "cloudresourcemanager", "cloudscheduler", "iam", "logging", "monitoring", "pubsub", "run", "secretmanager", "storage"],
     var.store == "bigtable" ? ["bigtable", "bigtableadmin"] : ["firestore"],
     var.archive == null ? [] : ["bigquery"],
     var.budget == null ? [] : ["billingbudgets"],
@@ -124,7 +124,7 @@ resource "google_service_account" "push" {
 # Pub/Sub makes its tokens. Cloud Scheduler's service agent may, since its service was turned on.
 resource "google_service_account_iam_member" "push" {
   service_account_id = "projects/${var.account}/serviceAccounts/${local.push_account}"
-  role               = "roles/iam.serviceAccountTokenCreator"
+  role               = "roles/iam.serviceAccountOpenIdTokenCreator"
   member             = "serviceAccount:service-${var.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
 
   depends_on = [google_service_account.push]

@@ -74,7 +74,7 @@ variable "artifacts_dir" {
 }
 
 variable "functions" {
-  description = "What of functions shall differ from the defaults, by name: beacon, enrich, score, profile. concurrency: most calls at a time; requests_per_instance: of these in one instance. warm_instances: kept warm, paid for idle too. image: address of an image of your own, instead of one built of the zip. workers (enrich, score; with an image): so many instances pull messages, instead of having them pushed. canary: a share (weight) of calls for the version deployed last, the rest for stable_version."
+  description = "What of functions shall differ from the defaults, by name: beacon, enrich, score, profile. concurrency: most calls at a time; requests_per_instance: of these in one instance. billing: request (while called) or instance (while there, for load that stays). warm_instances: kept warm, paid for idle too. image: address of an image of your own, instead of one built of the zip. workers (enrich, score; with an image): so many instances pull messages, instead of having them pushed. canary: a share (weight) of calls for the version deployed last, the rest for stable_version."
   type = map(object({
     image                 = optional(string)
     memory_mb             = optional(number)
@@ -82,6 +82,7 @@ variable "functions" {
     timeout_seconds       = optional(number)
     concurrency           = optional(number)
     requests_per_instance = optional(number)
+    billing               = optional(string)
     warm_instances        = optional(number)
     workers               = optional(number)
     canary                = optional(object({ stable_version = string, weight = number }))
@@ -102,6 +103,11 @@ variable "functions" {
   validation {
     condition     = alltrue([for f, s in var.functions : try(s.workers > 0, false) ? contains(["enrich", "score"], f) && s.image != null : true])
     error_message = "Only enrich and score have workers, and these need an image."
+  }
+
+  validation {
+    condition     = alltrue([for f, s in var.functions : try(s.workers > 0, false) ? s.canary == null : true])
+    error_message = "Workers pull the whole stream with one version: no canary beside workers."
   }
 }
 

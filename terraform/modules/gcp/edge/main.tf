@@ -13,7 +13,9 @@ locals {
   backend = { for key in keys(var.functions) : key => "projects/${var.account}/global/backendServices/${var.name}-${key}" }
   groups  = { for key in keys(var.functions) : key => "projects/${var.account}/regions/${var.region}/networkEndpointGroups/${var.name}-${key}" }
 
-  certificate = local.balanced ? coalesce(var.domain.certificate, "projects/${var.account}/global/sslCertificates/${var.name}") : null
+  # A certificate is for one hostname and cannot be changed while it is used: another hostname has another one.
+  managed     = local.balanced ? "${var.name}-${substr(sha256(var.domain.name), 0, 8)}" : null
+  certificate = local.balanced ? coalesce(var.domain.certificate, "projects/${var.account}/global/sslCertificates/${local.managed}") : null
 }
 
 resource "google_compute_region_network_endpoint_group" "this" {
@@ -80,10 +82,14 @@ resource "google_compute_managed_ssl_certificate" "this" {
   count = local.balanced && try(var.domain.certificate, null) == null ? 1 : 0
 
   project = var.account
-  name    = var.name
+  name    = local.managed
 
   managed {
     domains = [var.domain.name]
+  }
+
+  lifecycle {
+    create_before_destroy = true
   }
 }
 

@@ -1,7 +1,7 @@
 # What the function may do, each on exactly one thing, and who may call it.
 
 locals {
-  permitted = { for kind in ["topic", "table", "database", "secret", "bucket"] : kind => { for name, p in var.permissions : name => p if p.kind == kind } }
+  permitted = { for kind in ["topic", "table", "instance", "database", "secret", "bucket"] : kind => { for name, p in var.permissions : name => p if p.kind == kind } }
 }
 
 resource "google_pubsub_topic_iam_member" "this" {
@@ -42,6 +42,18 @@ resource "google_bigtable_table_iam_member" "this" {
   table         = split("/", each.value.id)[5]
   role          = each.value.role
   member        = local.member
+
+  depends_on = [google_service_account.this]
+}
+
+# What is the instance's: to open connections to it, without which no client opens a table.
+resource "google_bigtable_instance_iam_member" "this" {
+  for_each = local.permitted.instance
+
+  project  = split("/", each.value.id)[1]
+  instance = split("/", each.value.id)[3]
+  role     = each.value.role
+  member   = local.member
 
   depends_on = [google_service_account.this]
 }

@@ -93,7 +93,7 @@ resource "google_cloud_run_v2_service" "this" {
       base_image_uri = local.base
 
       resources {
-        cpu_idle          = true # it is paid for while it is called
+        cpu_idle          = var.billing == "request"
         startup_cpu_boost = true
         limits            = { cpu = tostring(var.cpu), memory = "${var.memory_mb}Mi" }
       }
@@ -123,7 +123,7 @@ resource "google_cloud_run_v2_service" "this" {
   # The function must not run before it may, nor stay when it may not, nor be deployed before it is built.
   depends_on = [
     google_service_account.this, google_pubsub_topic_iam_member.this, google_storage_bucket_iam_member.this,
-    google_bigtable_table_iam_member.this, google_project_iam_member.database, google_secret_manager_secret_iam_member.this, var.built,
+    google_bigtable_table_iam_member.this, google_bigtable_instance_iam_member.this, google_project_iam_member.database, google_secret_manager_secret_iam_member.this, var.built,
   ]
 }
 
@@ -178,6 +178,6 @@ resource "google_cloud_run_v2_service" "worker" {
 
   depends_on = [
     google_service_account.this, google_pubsub_topic_iam_member.this, google_storage_bucket_iam_member.this,
-    google_bigtable_table_iam_member.this, google_project_iam_member.database, google_secret_manager_secret_iam_member.this, google_pubsub_subscription_iam_member.worker,
+    google_bigtable_table_iam_member.this, google_bigtable_instance_iam_member.this, google_project_iam_member.database, google_secret_manager_secret_iam_member.this, google_pubsub_subscription_iam_member.worker,
   ]
 }

@@ -172,6 +172,18 @@ variable "timeout_seconds" {
   }
 }
 
+variable "billing" {
+  description = "What is paid for: request, an instance's processor while it is called, for load that comes and goes; or instance, as long as it is there and at a lower price, for load that stays."
+  type        = string
+  default     = "request"
+  nullable    = false
+
+  validation {
+    condition     = contains(["request", "instance"], var.billing)
+    error_message = "billing must be request or instance."
+  }
+}
+
 variable "requests_per_instance" {
   description = "Most calls at a time that one instance has."
   type        = number
@@ -239,7 +251,7 @@ variable "environment" {
 variable "permissions" {
   description = <<-D
     What the function may do, by name: one role on one thing each.
-    kind and id: topic projects/P/topics/T, table projects/P/instances/I/tables/T, database projects/P/databases/D, secret projects/P/secrets/S, or bucket and its name.
+    kind and id: topic projects/P/topics/T, table projects/P/instances/I/tables/T, instance projects/P/instances/I, database projects/P/databases/D, secret projects/P/secrets/S, or bucket and its name.
     prefix: only of objects in the bucket whose names begin so.
   D
   type = map(object({
@@ -265,11 +277,12 @@ variable "permissions" {
     condition = alltrue([for p in values(var.permissions) : try(can(regex({
       topic    = "^projects/[^/]+/topics/[^/]+$"
       table    = "^projects/[^/]+/instances/[^/]+/tables/[^/]+$"
+      instance = "^projects/[^/]+/instances/[^/]+$"
       database = "^projects/[^/]+/databases/[^/]+$"
       secret   = "^projects/[^/]+/secrets/[^/]+$"
       bucket   = "^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$"
     }[p.kind], p.id)), false)])
-    error_message = "Every permission must be on exactly one topic, table, database, secret or bucket, by its full name."
+    error_message = "Every permission must be on exactly one topic, table, instance, database, secret or bucket, by its full name."
   }
 
   validation {

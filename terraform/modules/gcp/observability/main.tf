@@ -81,6 +81,20 @@ resource "google_monitoring_alert_policy" "this" {
   depends_on = [google_logging_metric.measured, google_logging_metric.counted]
 }
 
+# A metric is known only minutes after it was defined, and what is made of it before is refused.
+resource "terraform_data" "known" {
+  count = contains(keys(var.functions), "score") ? 1 : 0
+
+  triggers_replace = "projects/${var.account}/metricDescriptors/logging.googleapis.com/user/${var.name}/latency"
+
+  provisioner "local-exec" {
+    command     = "${path.module}/wait.sh"
+    environment = { METRIC = self.triggers_replace }
+  }
+
+  depends_on = [google_logging_metric.measured]
+}
+
 # The promise, and what is left of its budget, as the console shows it.
 resource "google_monitoring_custom_service" "this" {
   count = contains(keys(var.functions), "score") ? 1 : 0
@@ -112,5 +126,5 @@ resource "google_monitoring_slo" "latency" {
     }
   }
 
-  depends_on = [google_logging_metric.measured]
+  depends_on = [terraform_data.known]
 }

@@ -1,7 +1,8 @@
 # A table of rows found by one key, with families of columns that expire, and backups: Bigtable, an instance of its own.
 
 locals {
-  instance = "${var.name}-table" # six characters at least
+  instance = "${var.name}-table"                   # six characters at least
+  opener   = "${replace(var.name, "-", "_")}_open" # a role's ID has no hyphens
   # Made of what is known before anything exists, so that a plan shows every name in full.
   id = "projects/${var.account}/instances/${local.instance}/tables/${var.name}"
 }
@@ -41,6 +42,15 @@ resource "google_bigtable_app_profile" "this" {
     cluster_id                 = local.instance
     allow_transactional_writes = true
   }
+}
+
+# A client pings the instance for every connection that it opens, and fails where it may not. No role of Google's gives
+# that and nothing else. https://cloud.google.com/bigtable/docs/access-control#permissions
+resource "google_project_iam_custom_role" "open" {
+  project     = var.account
+  role_id     = local.opener
+  title       = "Open connections to ${local.instance}"
+  permissions = ["bigtable.instances.ping"]
 }
 
 resource "google_bigtable_table" "this" {

@@ -19,3 +19,9 @@ output "app_profile" {
   description = "Name of the app profile to use the table by."
   value       = google_bigtable_app_profile.this.app_profile_id
 }
+
+output "open" {
+  description = "What whoever uses the table needs besides rights on it: a role, and the instance to have it on, as permissions of a function."
+  value       = { role = "projects/${var.account}/roles/${local.opener}", kind = "instance", id = "projects/${var.account}/instances/${local.instance}" }
+  depends_on  = [google_project_iam_custom_role.open, google_bigtable_instance.this]
+}

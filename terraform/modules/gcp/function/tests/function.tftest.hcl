@@ -82,7 +82,7 @@ run "least_privilege" {
     error_message = "Without url and triggers nobody may call it."
   }
   assert {
-    condition     = length(google_pubsub_topic_iam_member.this) + length(google_storage_bucket_iam_member.this) + length(google_bigtable_table_iam_member.this) + length(google_project_iam_member.database) + length(google_secret_manager_secret_iam_member.this) == 0
+    condition     = length(google_pubsub_topic_iam_member.this) + length(google_storage_bucket_iam_member.this) + length(google_bigtable_table_iam_member.this) + length(google_bigtable_instance_iam_member.this) + length(google_project_iam_member.database) + length(google_secret_manager_secret_iam_member.this) == 0
     error_message = "A function without permissions may do nothing."
   }
   assert {
@@ -96,6 +96,7 @@ run "permissions" {
     permissions = {
       PublishActions = { role = "roles/pubsub.publisher", kind = "topic", id = "projects/mycompany-web/topics/hito-actions" }
       FoldProfiles   = { role = "roles/bigtable.user", kind = "table", id = "projects/mycompany-web/instances/hito-table/tables/hito" }
+      OpenTable      = { role = "projects/mycompany-web/roles/hito_open", kind = "instance", id = "projects/mycompany-web/instances/hito-table" }
       FoldDocuments  = { role = "roles/datastore.user", kind = "database", id = "projects/mycompany-web/databases/hito-table" }
       KeepLastGood   = { role = "roles/storage.objectUser", kind = "bucket", id = "hito-projects-mycompany-web", prefix = "lastgood/" }
       ReadProjects   = { role = "roles/storage.objectViewer", kind = "bucket", id = "hito-projects-mycompany-web" }
@@ -110,6 +111,10 @@ run "permissions" {
   assert {
     condition     = { for name, m in google_bigtable_table_iam_member.this : name => "${m.role} ${m.project} ${m.instance_name} ${m.table}" } == { FoldProfiles = "roles/bigtable.user mycompany-web hito-table hito" }
     error_message = "It may use exactly this table."
+  }
+  assert {
+    condition     = { for name, m in google_bigtable_instance_iam_member.this : name => "${m.role} ${m.project} ${m.instance}" } == { OpenTable = "projects/mycompany-web/roles/hito_open mycompany-web hito-table" }
+    error_message = "It may open exactly this instance."
   }
   assert {
     condition     = { for name, m in google_project_iam_member.database : name => "${m.role} ${m.project} ${m.member} ${m.condition[0].expression}" } == { FoldDocuments = "roles/datastore.user mycompany-web serviceAccount:hito-score@mycompany-web.iam.gserviceaccount.com resource.name == \"projects/mycompany-web/databases/hito-table\"" }
@@ -127,7 +132,7 @@ run "permissions" {
     error_message = "It may read the bucket, and write below the prefix only."
   }
   assert {
-    condition     = output.policy["KeepLastGood"] == "roles/storage.objectUser on bucket hito-projects-mycompany-web/lastgood/" && length(output.policy) == 6
+    condition     = output.policy["KeepLastGood"] == "roles/storage.objectUser on bucket hito-projects-mycompany-web/lastgood/" && length(output.policy) == 7
     error_message = "What it may do must be told."
   }
 }
