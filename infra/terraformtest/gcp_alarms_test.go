@@ -198,6 +198,9 @@ var scenarios = []struct {
 		subscription("oldest_unacked_message_age", "enriched-score"): "0+60x60", subscription("num_undelivered_messages", "enriched-score"): "1x60",
 		topic("message_sizes_count", "enriched"): "0+1000x60", subscription("ack_message_count", "enriched-score"): "0+1000x60",
 	}, rings: []string{"score-age"}},
+	{name: "the only message of a quiet night fails again and again", at: "40m", series: series{
+		subscription("oldest_unacked_message_age", "enriched-score"): "0+60x60", subscription("num_undelivered_messages", "enriched-score"): "1x60", topic("message_sizes_count", "enriched"): "1x60",
+	}, rings: []string{"score-age"}},
 	{name: "score is behind", at: "14m", series: series{
 		subscription("oldest_unacked_message_age", "enriched-score"): "0+60x60", subscription("num_undelivered_messages", "enriched-score"): "0+900x60",
 		topic("message_sizes_count", "enriched"): "0+1000x60", subscription("ack_message_count", "enriched-score"): "0+100x60",

@@ -26,9 +26,10 @@ locals {
       whole   = "sum(increase(run_googleapis_com:request_count{${local.run[key]}}[5m]))"
       percent = 1
     } },
+    # Pushes come again; of beacons some do not.
     { for key, f in var.functions : "${key}-throttles" => {
-      runbook = "function-throttles", severity = "ticket", seconds = 300
-      says    = "Calls of ${f.name} are refused, since there is no instance for them, for 5 minutes."
+      runbook = "function-throttles", severity = key == "beacon" ? "page" : "ticket", seconds = key == "beacon" ? 900 : 300
+      says    = "Calls of ${f.name} are refused, since there is no instance for them, for ${key == "beacon" ? 15 : 5} minutes."
       query   = "sum(increase(${local.metric}calls_throttled{${local.own[key]}}[3m])) > 0"
     } },
     # What may have one instance always has as many as it may.
@@ -47,12 +48,13 @@ locals {
       says    = "${f.name} logs errors, for 5 minutes."
       query   = "sum(increase(${local.metric}errors_logged{${local.own[key]}}[3m])) > 0"
     } },
-    # A message that fails again and again gets old alone: only what holds up others wakes somebody.
+    # Messages that fail again and again get old alone: only what holds up others, and more than a few, wakes somebody.
     { for key, f in local.consumes : "${key}-iterator-age" => {
       runbook = "iterator-age", severity = "page", seconds = 300
       says    = "${f.name} is more than ${var.thresholds.iterator_age_seconds} s behind its stream, with a tenth or more of what came in 5 minutes, for 5 minutes."
       query = join(" and ", [
         "max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{${local.subscription[f.subscription]}}) > ${var.thresholds.iterator_age_seconds}",
+        "sum(pubsub_googleapis_com:subscription_num_undelivered_messages{${local.subscription[f.subscription]}}) > 10",
         "sum(pubsub_googleapis_com:subscription_num_undelivered_messages{${local.subscription[f.subscription]}}) > 0.1 * (sum(increase(pubsub_googleapis_com:topic_message_sizes_count{${local.topic[f.stream]}}[5m])) or vector(0))",
       ])
     } },
