@@ -4,7 +4,6 @@ package enrich
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -69,7 +68,7 @@ func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
 	}
 	if len(out) > 0 {
 		err := h.Enriched.Publish(ctx, out)
-		failures, partial := errors.AsType[stream.Failures](err)
+		failures, partial := err.(stream.Failures) // a wrapped one speaks of others
 		for _, f := range failures {
 			if partial = f.Index >= 0 && f.Index < len(from); !partial {
 				break // what it names cannot be told: none may be taken as durable

@@ -88,7 +88,7 @@ func (h *Handler) Handle(ctx context.Context, records []stream.Record) error {
 		h.emit(ctx, telemetry.Value{Name: "events_relayed", Unit: telemetry.Count, V: float64(events)})
 		return nil
 	}
-	named, ok := errors.AsType[stream.Failures](err)
+	named, ok := err.(stream.Failures) // a wrapped one speaks of others
 	if !ok {
 		return fmt.Errorf("ship %d records: %w", len(own), h.held(err))
 	}

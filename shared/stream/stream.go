@@ -35,9 +35,9 @@ type Record struct {
 
 // Publisher puts records on one stream.
 type Publisher interface {
-	// Publish returns nil only after every record is durable. An error of type
-	// Failures names those that are not, by position; any other error says that
-	// none may be taken as durable. Publishing a record again is always safe.
+	// Publish returns nil only after every record is durable. An error that is a
+	// Failures (itself, not one it wraps) names those that are not, by position; any
+	// other error says that none may be taken as durable. Publishing a record again is always safe.
 	// It takes what it needs from the records before it returns.
 	Publish(ctx context.Context, records []Record) error
 }

@@ -288,7 +288,7 @@ var errFailed = errors.New("the handler failed on it and does not say why")
 // blame enters failures by position in b.failed.
 func (b *batch) blame(failures stream.Failures, from, to int) error {
 	if !named(failures, to-from) {
-		return fmt.Errorf("the handler names records that %d do not have: %w", to-from, failures)
+		return fmt.Errorf("the handler names records that %d do not have: %v", to-from, failures)
 	}
 	for _, f := range failures {
 		b.failed[from+f.Index] = cmp.Or(f.Err, errFailed)

@@ -64,7 +64,8 @@ func (c Copied) Publish(ctx context.Context, records []stream.Record) error {
 	}()
 	err = c.Publisher.Publish(ctx, records)
 	if failed := <-copied; failed != nil {
-		return fmt.Errorf("publish %d rows: %w", len(rows), failed)
+		// Not wrapped: positions among rows are not those of records.
+		return fmt.Errorf("publish %d rows: %v; their records: %v", len(rows), failed, err)
 	}
 	return err
 }

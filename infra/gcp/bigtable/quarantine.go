@@ -13,6 +13,7 @@ import (
 
 	"cloud.google.com/go/bigtable"
 	"github.com/cespare/xxhash/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hitolayer/hito/shared/ledger"
 	"github.com/hitolayer/hito/shared/quarantine"
@@ -64,12 +65,18 @@ func listed(e *quarantine.Entry) string {
 
 // Put implements quarantine.Sink.
 func (q *Quarantine) Put(ctx context.Context, all []quarantine.Entry) error {
+	// One request may have 2,500 events that are unfit, and somebody who waits for it.
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(64)
 	for i := range all {
-		if err := q.put(ctx, &all[i]); err != nil {
-			return fmt.Errorf("put entry %s in quarantine: %w", all[i].ID, err)
-		}
+		g.Go(func() error {
+			if err := q.put(ctx, &all[i]); err != nil {
+				return fmt.Errorf("put entry %s in quarantine: %w", all[i].ID, err)
+			}
+			return nil
+		})
 	}
-	return nil
+	return g.Wait()
 }
 
 // put keeps the entry unless its ID is there, lists what is there, and books it.
