@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"cloud.google.com/go/bigtable"
 	"github.com/cespare/xxhash/v2"
@@ -20,9 +21,13 @@ import (
 
 // Ledger books into rows of a project, an hour of acceptance, and one of
 // ledgerShards. A row keeps sums, and the ids that were booked into it, so that
-// one conditional write books an id once.
+// one conditional write books an id once. Hours into which nothing can be booked
+// any more are summed up in one row, now and then, so that totals are those and
+// the hours since: six numbers each, a megabyte or two for a busy project.
 type Ledger struct {
 	Table *bigtable.Table
+	// Now is the clock, time.Now when nil.
+	Now func() time.Time
 }
 
 var (
@@ -38,8 +43,19 @@ const (
 	// ledgerShards is over how many rows the bookings of an hour are spread: a row
 	// takes about 1,000 writes a second.
 	ledgerShards = 16
-	// The columns of sums that are no minute's: people, and each segment's size.
-	peopleColumn, segmentColumns = "people", "segment/"
+	// The columns of sums that are no minute's: the hour's counts, people, and each
+	// segment's size.
+	hourColumns, peopleColumn, segmentColumns = "hour/", "people", "segment/"
+	// whole matches them.
+	whole = `people|(hour|segment)/\C*`
+
+	// open is for how many hours something may be booked into one: a message may come
+	// again for 31 days, as a dead letter for as long, and by hand after that.
+	open = 100 * 24
+	// One booking in rollOneIn sums up.
+	rollOneIn = 4096
+	// through is the column, in the family of fragments, of up to which hour is summed up.
+	through = "through"
 )
 
 // kinds are how a minute's counts are called in columns such as "07a".
@@ -78,6 +94,9 @@ func (l *Ledger) Commit(ctx context.Context, log string, bookings []ledger.Booki
 	return nil
 }
 
+// summed is the row of what is summed up.
+func summed(project string) string { return ledgerRows(project, ledgerShards) + "summed" }
+
 // CommitOnce books deltas unless they were booked under the id before. It may be
 // repeated with the same deltas after an error, which some may have survived. A
 // delta that counts nothing books the id in its project and hour all the same.
@@ -87,7 +106,7 @@ func (l *Ledger) CommitOnce(ctx context.Context, id string, deltas []ledger.Delt
 	shard := int(h.Sum32() % ledgerShards)
 	rows := map[string]map[string]int64{}
 	for _, d := range deltas {
-		key := ledgerRows(d.Project, shard) + fmt.Sprintf("%010d", d.Minute/60)
+		key := ledgerRows(d.Project, shard) + hourText(d.Minute/60)
 		row := rows[key]
 		if row == nil {
 			row = map[string]int64{}
@@ -95,6 +114,7 @@ func (l *Ledger) CommitOnce(ctx context.Context, id string, deltas []ledger.Delt
 		}
 		for i := range len(kinds) {
 			row[fmt.Sprintf("%02d%c", d.Minute%60, kinds[i])] += *count(&d.Counts, kinds[i])
+			row[hourColumns+kinds[i:i+1]] += *count(&d.Counts, kinds[i])
 		}
 		row[peopleColumn] += d.People
 		for segment, n := range d.Segments {
@@ -104,6 +124,11 @@ func (l *Ledger) CommitOnce(ctx context.Context, id string, deltas []ledger.Delt
 	for _, key := range slices.Sorted(maps.Keys(rows)) {
 		if err := l.add(ctx, key, id, rows[key]); err != nil {
 			return fmt.Errorf("book %s: %w", id, err)
+		}
+	}
+	if h.Sum32()/ledgerShards%rollOneIn == 0 {
+		for _, d := range deltas {
+			_ = l.sumUp(ctx, d.Project) // else another one does
 		}
 	}
 	return nil
@@ -126,7 +151,7 @@ func (l *Ledger) add(ctx context.Context, key, id string, row map[string]int64) 
 // Totals implements ledger.Reader.
 func (l *Ledger) Totals(ctx context.Context, project string) (ledger.Totals, error) {
 	t := ledger.Totals{Segments: map[string]int64{}}
-	err := l.read(ctx, project, 0, 9_999_999_999, func(_ int64, column string, n int64) {
+	add := func(_ int64, column string, n int64) {
 		segment, isSegment := strings.CutPrefix(column, segmentColumns)
 		switch {
 		case isSegment:
@@ -134,21 +159,71 @@ func (l *Ledger) Totals(ctx context.Context, project string) (ledger.Totals, err
 		case column == peopleColumn:
 			t.People += n
 		default:
-			*count(&t.Counts, column[2]) += n
+			*count(&t.Counts, column[len(hourColumns)]) += n
 		}
-	})
+	}
+	last, err := l.summed(ctx, project, add)
+	if err == nil {
+		err = l.read(ctx, project, last+1, 9_999_999_999, bigtable.ColumnFilter(whole), add)
+	}
 	maps.DeleteFunc(t.Segments, func(_ string, n int64) bool { return n == 0 })
 	t.InFlight = t.Counts.InFlight()
 	return t, err
 }
 
+// summed yields what is summed up, and returns through which hour; -1 for none.
+func (l *Ledger) summed(ctx context.Context, project string, yield func(hour int64, column string, n int64)) (last int64, err error) {
+	row, err := l.Table.ReadRow(ctx, summed(project), bigtable.RowFilter(bigtable.LatestNFilter(1)))
+	if err != nil {
+		return 0, fmt.Errorf("read the ledger of %s: %w", project, err)
+	}
+	last = -1
+	for _, c := range row[fragments] {
+		if last, err = strconv.ParseInt(string(c.Value), 10, 64); err != nil {
+			return 0, fmt.Errorf("bigtable: the row %q is summed up through %q", row.Key(), c.Value)
+		}
+	}
+	return last, yieldSums(row, 0, yield)
+}
+
+// sumUp sums up the hours that are over and were not. Whoever does it twice, or at
+// the same time as another, does it in vain.
+func (l *Ledger) sumUp(ctx context.Context, project string) error {
+	now := time.Now
+	if l.Now != nil {
+		now = l.Now
+	}
+	last, err := l.summed(ctx, project, func(int64, string, int64) {})
+	to := now().Unix()/3600 - open
+	if err != nil || to <= last {
+		return err
+	}
+	more := map[string]int64{}
+	if err := l.read(ctx, project, last+1, to, bigtable.ColumnFilter(whole), func(_ int64, column string, n int64) { more[column] += n }); err != nil {
+		return err
+	}
+	m := bigtable.NewMutation()
+	for column, n := range more {
+		if n != 0 {
+			m.AddIntToCell(sums, column, 0, n)
+		}
+	}
+	m.Set(fragments, through, bigtable.Now(), []byte(hourText(to)))
+	is := bigtable.ChainFilters(bigtable.FamilyFilter(fragments), bigtable.ColumnFilter(through), bigtable.LatestNFilter(1))
+	cond := bigtable.NewCondMutation(is, nil, m)
+	if last >= 0 {
+		cond = bigtable.NewCondMutation(bigtable.ChainFilters(is, bigtable.ValueFilter(hourText(last))), m, nil)
+	}
+	return apply(ctx, l.Table, summed(project), cond)
+}
+
+// hourText is an hour as keys have it.
+func hourText(hour int64) string { return fmt.Sprintf("%010d", hour) }
+
 // Minutes implements ledger.Reader.
 func (l *Ledger) Minutes(ctx context.Context, project string, first, last int64) ([]ledger.Minute, error) {
 	minutes := map[int64]*ledger.Minute{}
-	err := l.read(ctx, project, first/60, last/60, func(hour int64, column string, n int64) {
-		if column == peopleColumn || strings.HasPrefix(column, segmentColumns) {
-			return
-		}
+	err := l.read(ctx, project, first/60, last/60, bigtable.ColumnFilter(`\d\d.`), func(hour int64, column string, n int64) {
 		within, _ := strconv.ParseInt(column[:2], 10, 64) // read has looked at it
 		at := hour*60 + within
 		if at < first || at > last {
@@ -173,33 +248,42 @@ func (l *Ledger) Minutes(ctx context.Context, project string, first, last int64)
 	return out, nil
 }
 
-// read yields the sums of a project's hours from first to last, of each column
-// as often as there are shards.
-func (l *Ledger) read(ctx context.Context, project string, first, last int64, yield func(hour int64, column string, n int64)) error {
+// read yields those sums of a project's hours from first to last that a filter lets
+// through, of each column as often as there are shards.
+func (l *Ledger) read(ctx context.Context, project string, first, last int64, columns bigtable.Filter, yield func(hour int64, column string, n int64)) error {
 	if last < first || last < 0 {
 		return nil
 	}
 	var ranges bigtable.RowRangeList
 	for shard := range ledgerShards {
 		rows := ledgerRows(project, shard)
-		ranges = append(ranges, bigtable.NewRange(rows+fmt.Sprintf("%010d", max(first, 0)), rows+fmt.Sprintf("%010d\x00", last)))
+		ranges = append(ranges, bigtable.NewRange(rows+hourText(max(first, 0)), rows+hourText(last)+"\x00"))
 	}
 	var bad error
 	err := l.Table.ReadRows(ctx, ranges, func(r bigtable.Row) bool {
 		key := r.Key()
 		hour, err := strconv.ParseInt(key[strings.LastIndexByte(key, '/')+1:], 10, 64)
-		for _, c := range r[sums] {
-			column := strings.TrimPrefix(c.Column, sums+":")
-			if err != nil || len(c.Value) != 8 || !isSum(column) {
-				bad = fmt.Errorf("bigtable: the row %q has %q: %x", key, column, c.Value)
-				return false
-			}
-			yield(hour, column, int64(binary.BigEndian.Uint64(c.Value)))
+		if err != nil {
+			bad = fmt.Errorf("bigtable: the row %q is of no hour", key)
+			return false
 		}
-		return true
-	}, bigtable.RowFilter(bigtable.ChainFilters(bigtable.FamilyFilter(sums), bigtable.LatestNFilter(1))))
+		bad = yieldSums(r, hour, yield)
+		return bad == nil
+	}, bigtable.RowFilter(bigtable.ChainFilters(bigtable.FamilyFilter(sums), columns, bigtable.LatestNFilter(1))))
 	if err = errors.Join(err, bad, ctx.Err()); err != nil {
 		return fmt.Errorf("read the ledger of %s: %w", project, err)
+	}
+	return nil
+}
+
+// yieldSums yields a row's sums.
+func yieldSums(r bigtable.Row, hour int64, yield func(hour int64, column string, n int64)) error {
+	for _, c := range r[sums] {
+		column := strings.TrimPrefix(c.Column, sums+":")
+		if len(c.Value) != 8 || !isSum(column) {
+			return fmt.Errorf("bigtable: the row %q has %q: %x", r.Key(), column, c.Value)
+		}
+		yield(hour, column, int64(binary.BigEndian.Uint64(c.Value)))
 	}
 	return nil
 }
@@ -208,6 +292,9 @@ func (l *Ledger) read(ctx context.Context, project string, first, last int64, yi
 func isSum(column string) bool {
 	if column == peopleColumn || strings.HasPrefix(column, segmentColumns) {
 		return true
+	}
+	if kind, ok := strings.CutPrefix(column, hourColumns); ok {
+		return len(kind) == 1 && strings.Contains(kinds, kind)
 	}
 	_, err := strconv.ParseUint(column[:min(2, len(column))], 10, 8)
 	return len(column) == 3 && err == nil && strings.IndexByte(kinds, column[2]) >= 0
