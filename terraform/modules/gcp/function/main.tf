@@ -13,7 +13,12 @@ locals {
   base  = local.built ? "${var.region}-docker.pkg.dev/serverless-runtimes/${var.build.base}" : null
 
   environment = merge(
-    { HITO_TIMEOUT = "${var.timeout_seconds}s" },
+    {
+      HITO_TIMEOUT = "${var.timeout_seconds}s"
+      # Garbage is collected harder near all of it: beyond, the instance is killed with every request that it has. The
+      # rest is for what Go does not count.
+      GOMEMLIMIT = "${floor(var.memory_mb * 9 / 10)}MiB"
+    },
     # Cloud Run sets it for what it knows as a function, and refuses it from others.
     local.built ? {} : { FUNCTION_TARGET = var.target },
     var.environment,

@@ -66,7 +66,7 @@ run "function" {
     error_message = "It is paid for while it is called, and starts fast."
   }
   assert {
-    condition     = { for e in google_cloud_run_v2_service.this.template[0].containers[0].env : e.name => e.value } == { HITO_TIMEOUT = "30s" } && google_cloud_run_v2_service.this.template[0].timeout == "30s"
+    condition     = { for e in google_cloud_run_v2_service.this.template[0].containers[0].env : e.name => e.value } == { GOMEMLIMIT = "460MiB", HITO_TIMEOUT = "30s" } && google_cloud_run_v2_service.this.template[0].timeout == "30s"
     error_message = "The function must know when it is ended, and Cloud Run refuses FUNCTION_TARGET."
   }
 }
@@ -247,7 +247,7 @@ run "worker" {
     error_message = "What workers pull must not be pushed, and still have its dead letters."
   }
   assert {
-    condition     = { for e in google_cloud_run_v2_service.worker[0].template[0].containers[0].env : e.name => e.value } == { FUNCTION_TARGET = "score", HITO_LOG = "json", HITO_SUBSCRIPTION = "projects/mycompany-web/subscriptions/hito-enriched-score", HITO_TIMEOUT = "30s" }
+    condition     = { for e in google_cloud_run_v2_service.worker[0].template[0].containers[0].env : e.name => e.value } == { FUNCTION_TARGET = "score", GOMEMLIMIT = "460MiB", HITO_LOG = "json", HITO_SUBSCRIPTION = "projects/mycompany-web/subscriptions/hito-enriched-score", HITO_TIMEOUT = "30s" }
     error_message = "A worker must have the function's settings, and know what to pull."
   }
   assert {
@@ -389,7 +389,7 @@ run "sizes" {
     error_message = "There must be instances for all calls that may be at a time, and no more."
   }
   assert {
-    condition     = { for e in google_cloud_run_v2_service.this.template[0].containers[0].env : e.name => e.value } == { HITO_LOG = "json", HITO_TIMEOUT = "45s" }
+    condition     = { for e in google_cloud_run_v2_service.this.template[0].containers[0].env : e.name => e.value } == { GOMEMLIMIT = "3686MiB", HITO_LOG = "json", HITO_TIMEOUT = "45s" }
     error_message = "The environment must be given."
   }
   assert {
