@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -33,7 +34,8 @@ type Token struct {
 	// Client fetches Google's keys, which are kept as long as Google says; nil is
 	// one that waits for 5 s.
 	Client *http.Client
-	// Now is the clock, time.Now when nil.
+	// Now is the clock that claims are held against, time.Now when nil. How long keys
+	// are kept, and the end of what is signed, go by time.Now.
 	Now func() time.Time
 
 	once      sync.Once
@@ -44,7 +46,8 @@ type Token struct {
 // removed is what Cloud Run puts in the place of the signature.
 const removed = "SIGNATURE_REMOVED_BY_GOOGLE"
 
-// skew is by how much clocks may differ.
+// skew is by how much clocks may differ, except for the end of what is signed:
+// idtoken allows nothing there.
 const skew = time.Minute
 
 // ErrKeys says that Google's keys cannot be had, so that a token cannot be judged.
@@ -88,12 +91,13 @@ func (t *Token) validate(ctx context.Context, token string) (p *idtoken.Payload,
 			p, err = nil, fmt.Errorf("%w: it cannot be read", errToken)
 		}
 	}()
-	if p, err = t.validator.Validate(ctx, token, t.Audience); errors.Is(err, ErrKeys) || err != nil && ctx.Err() != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKeys, err)
-	} else if err != nil {
-		return nil, errToken // what it says may quote the token
+	if p, err = t.validator.Validate(ctx, token, t.Audience); err == nil {
+		return p, nil
 	}
-	return p, nil
+	if _, ok := errors.AsType[*url.Error](err); ok { // which is what http.Client has for whatever went wrong
+		return nil, fmt.Errorf("%w: %w", ErrKeys, err)
+	}
+	return nil, errToken // what it says may quote the token
 }
 
 // claims checks what the token says.
@@ -120,24 +124,28 @@ func (t *Token) claims(p *idtoken.Payload) error {
 	return nil
 }
 
-// maxKeys is the most that is read of Google's keys, of which there are a few.
+// maxKeys is many times what Google's keys take.
 const maxKeys = 1 << 20
 
-// keys marks the errors of fetching keys.
+// keys is a transport that fails unless it gets keys, whole: of an answer that
+// turns out to be none, idtoken would say the same as of a token that is none.
 type keys struct{ http.RoundTripper }
 
 func (k keys) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := cmp.Or(k.RoundTripper, http.DefaultTransport).RoundTrip(r)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKeys, err)
+		return nil, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%w: %s answers %s", ErrKeys, r.URL.Host, resp.Status)
-	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxKeys))
-	if err != nil || !json.Valid(body) {
-		return nil, fmt.Errorf("%w: what %s answers cannot be read", ErrKeys, r.URL.Host)
+	var set struct{ Keys []json.RawMessage }
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("%s answers %s", r.URL.Host, resp.Status)
+	case err != nil:
+		return nil, fmt.Errorf("read the answer of %s: %w", r.URL.Host, err)
+	case json.Unmarshal(body, &set) != nil || len(set.Keys) == 0:
+		return nil, fmt.Errorf("%s answers without keys", r.URL.Host)
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
