@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +16,7 @@ type traceKey struct{}
 // https://www.w3.org/TR/trace-context/#traceparent-header
 func WithTrace(ctx context.Context, project, traceparent string) context.Context {
 	parts := strings.Split(traceparent, "-") // version, trace, span, flags
-	if project == "" || len(parts) < 4 || len(parts[1]) != 32 || strings.Trim(parts[1], "0123456789abcdef") != "" {
+	if project == "" || len(parts) < 4 || len(parts[1]) != 32 || strings.Trim(parts[1], "0123456789abcdef") != "" || strings.Trim(parts[1], "0") == "" {
 		return ctx
 	}
 	return context.WithValue(ctx, traceKey{}, "projects/"+project+"/traces/"+parts[1])
@@ -27,7 +28,7 @@ func WithTrace(ctx context.Context, project, traceparent string) context.Context
 //
 // https://cloud.google.com/logging/docs/structured-logging
 func Logger(w io.Writer, level slog.Leveler) *slog.Logger {
-	return slog.New(handler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: rename})})
+	return slog.New(handler{Handler: slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: rename})})
 }
 
 // rename gives slog's own attributes Cloud Logging's names.
@@ -56,18 +57,45 @@ func severity(level slog.Level) string {
 	return "DEBUG"
 }
 
-// handler adds the trace.
-type handler struct{ slog.Handler }
+// handler adds the trace, to the line itself whatever groups are open: Cloud
+// Logging looks for it nowhere else.
+type handler struct {
+	slog.Handler
+	outside slog.Handler                      // as it was before the first group
+	then    []func(slog.Handler) slog.Handler // opened the first group, and what came after
+}
 
 func (h handler) Handle(ctx context.Context, r slog.Record) error {
-	if trace, ok := ctx.Value(traceKey{}).(string); ok {
-		r.AddAttrs(slog.String("logging.googleapis.com/trace", trace))
+	trace, ok := ctx.Value(traceKey{}).(string)
+	if !ok {
+		return h.Handler.Handle(ctx, r)
 	}
-	return h.Handler.Handle(ctx, r)
+	attr := slog.String("logging.googleapis.com/trace", trace)
+	if h.outside == nil {
+		r.AddAttrs(attr)
+		return h.Handler.Handle(ctx, r)
+	}
+	to := h.outside.WithAttrs([]slog.Attr{attr})
+	for _, f := range h.then {
+		to = f(to)
+	}
+	return to.Handle(ctx, r)
 }
 
 func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return handler{h.Handler.WithAttrs(attrs)}
+	if h.outside == nil {
+		return handler{Handler: h.Handler.WithAttrs(attrs)}
+	}
+	return h.and(func(to slog.Handler) slog.Handler { return to.WithAttrs(attrs) })
 }
 
-func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.WithGroup(name)} }
+func (h handler) WithGroup(name string) slog.Handler {
+	if h.outside == nil {
+		h.outside = h.Handler
+	}
+	return h.and(func(to slog.Handler) slog.Handler { return to.WithGroup(name) })
+}
+
+func (h handler) and(f func(slog.Handler) slog.Handler) slog.Handler {
+	return handler{f(h.Handler), h.outside, append(slices.Clip(h.then), f)}
+}
