@@ -5,6 +5,7 @@ package function
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -59,17 +60,20 @@ func open(ctx context.Context, name string, lookup func(variable string) (value 
 	}
 	service, _ := lookup("K_SERVICE") // set by Cloud Run
 	b := &Base{Function: c, Lookup: lookup, Telemetry: &cloudlogging.Sink{Function: service}, Log: logger(c.Log), name: name}
+	if c.Subscription != "" {
+		if b.project, err = projectOf(c.Subscription); err != nil {
+			return nil, err
+		}
+	}
 	if c.Table != "" {
 		if b.table, b.project, err = openTable(ctx, c.Table, c.AppProfile); err != nil {
 			return nil, err
 		}
-	} else if parts := strings.Split(c.Subscription, "/"); len(parts) == 4 {
-		b.project = parts[1]
 	}
 	if b.project == "" { // nothing of it is called
 		return b, nil
 	}
-	if b.pubsub, err = cloudpubsub.NewClient(ctx, b.project); err != nil {
+	if b.pubsub, err = pubsub.NewClient(ctx, b.project); err != nil {
 		return nil, fmt.Errorf("make Pub/Sub's client: %w", err)
 	}
 	if c.ProjectsBucket == "" { // of no project of hito's
@@ -85,6 +89,17 @@ func open(ctx context.Context, name string, lookup func(variable string) (value 
 	b.LastGood = &storage.LastGood{Client: objects, Bucket: c.ProjectsBucket, Prefix: "lastgood/", ReadOnly: true}
 	b.Projects.LastGood, b.Projects.Interval, b.Projects.Log = b.LastGood, c.Refresh, b.Log
 	return b, nil
+}
+
+var errSubscription = errors.New("HITO_SUBSCRIPTION must be projects/P/subscriptions/S")
+
+// projectOf returns the project that a subscription is in.
+func projectOf(subscription string) (string, error) {
+	parts := strings.Split(subscription, "/")
+	if len(parts) != 4 || parts[0] != "projects" || parts[1] == "" || parts[2] != "subscriptions" || parts[3] == "" {
+		return "", fmt.Errorf("%w, not %q", errSubscription, subscription)
+	}
+	return parts[1], nil
 }
 
 func logger(form string) *slog.Logger {
