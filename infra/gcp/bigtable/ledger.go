@@ -128,7 +128,9 @@ func (l *Ledger) CommitOnce(ctx context.Context, id string, deltas []ledger.Delt
 	}
 	if h.Sum32()/ledgerShards%rollOneIn == 0 {
 		for _, d := range deltas {
-			_ = l.sumUp(ctx, d.Project) // else another one does
+			if d.Minute/60 > l.over() { // whoever books into the past is no judge of what is over
+				_ = l.sumUp(ctx, d.Project) // else another one does
+			}
 		}
 	}
 	return nil
@@ -189,12 +191,8 @@ func (l *Ledger) summed(ctx context.Context, project string, yield func(hour int
 // sumUp sums up the hours that are over and were not. Whoever does it twice, or at
 // the same time as another, does it in vain.
 func (l *Ledger) sumUp(ctx context.Context, project string) error {
-	now := time.Now
-	if l.Now != nil {
-		now = l.Now
-	}
 	last, err := l.summed(ctx, project, func(int64, string, int64) {})
-	to := now().Unix()/3600 - open
+	to := l.over()
 	if err != nil || to <= last {
 		return err
 	}
@@ -215,6 +213,15 @@ func (l *Ledger) sumUp(ctx context.Context, project string) error {
 		cond = bigtable.NewCondMutation(bigtable.ChainFilters(is, bigtable.ValueFilter(hourText(last))), m, nil)
 	}
 	return apply(ctx, l.Table, summed(project), cond)
+}
+
+// over returns the last hour into which nothing can be booked any more.
+func (l *Ledger) over() int64 {
+	now := time.Now
+	if l.Now != nil {
+		now = l.Now
+	}
+	return now().Unix()/3600 - open
 }
 
 // hourText is an hour as keys have it.
