@@ -19,13 +19,14 @@ func scripted(t *testing.T, script string, answers [][2]string, env ...string) (
 		}
 	}
 	write("gcloud", "#!/bin/sh\necho secret-token\n")
-	curl := "#!/bin/bash\nread -r header\n[ \"$header\" = 'Authorization: Bearer secret-token' ] || exit 22\nurl=${@: -1}\necho \"$url\" >>" + dir + "/calls\nn=$(wc -l <" + dir + "/calls)\ncase \"$n $*\" in\n*secret-token*) exit 2 ;;\n"
+	var curl strings.Builder
+	curl.WriteString("#!/bin/bash\nread -r header\n[ \"$header\" = 'Authorization: Bearer secret-token' ] || exit 22\nurl=${@: -1}\necho \"$url\" >>" + dir + "/calls\nn=$(wc -l <" + dir + "/calls)\ncase \"$n $*\" in\n*secret-token*) exit 2 ;;\n")
 	for i, a := range answers {
 		name := "answer" + string(rune('a'+i))
 		write(name, a[1])
-		curl += "'" + string(rune('1'+i)) + " '*'" + a[0] + "'*) cat " + dir + "/" + name + " ;;\n"
+		curl.WriteString("'" + string(rune('1'+i)) + " '*'" + a[0] + "'*) cat " + dir + "/" + name + " ;;\n")
 	}
-	write("curl", curl+"*) echo \"nothing at $n $url\"; exit 22 ;;\nesac\n")
+	write("curl", curl.String()+"*) echo \"nothing at $n $url\"; exit 22 ;;\nesac\n")
 	cmd := exec.CommandContext(t.Context(), filepath.Join(repository(t), "terraform", script))
 	cmd.Env = append(os.Environ(), append(env, "PATH="+dir+":"+os.Getenv("PATH"), "WAIT=0")...)
 	text, err := cmd.CombinedOutput()

@@ -221,7 +221,7 @@ func TestTokenLetsIn(t *testing.T) {
 // tells tells whether an error has anything in it of a token.
 func tells(err error, token string) bool {
 	said := fmt.Sprintf("%v %+v %#v", err, err, err)
-	for _, part := range strings.Split(token, ".") {
+	for part := range strings.SplitSeq(token, ".") {
 		if len(part) > 3 && strings.Contains(said, part) {
 			return true
 		}
