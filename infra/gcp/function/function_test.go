@@ -377,10 +377,12 @@ func TestPush(t *testing.T) {
 		"not checked":      {"false", token("hito-score", pusher), http.StatusUnauthorized},
 		"nothing said":     {"", token("hito-score", pusher), http.StatusUnauthorized},
 	} {
-		b := c.base(t, "score", map[string]string{"HITO_PUSH_CHECKED": x.checked})
+		b := c.base(t, "score", map[string]string{"HITO_PUSH_CHECKED": x.checked, "HITO_REFRESH": "1ns"})
+		c.Put("projects", "projects/shop.yaml", []byte("settings: {ip: drop}"))
 		if err := b.Projects.Serve(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		c.Put("projects", "projects/shop.yaml", []byte("settings: {ip: truncate}"))
 		before, err := b.Ledger().Totals(t.Context(), "shop")
 		if err != nil {
 			t.Fatal(err)
@@ -388,8 +390,8 @@ func TestPush(t *testing.T) {
 		handled := 0
 		h := b.Push(func(ctx context.Context, records []stream.Record) error {
 			handled += len(records)
-			if _, ok := b.Projects.ByWriteKey("w1"); !ok {
-				t.Error("without projects")
+			if p, ok := b.Projects.ByWriteKey("w1"); !ok || p.Settings.IP != "truncate" {
+				t.Errorf("of the project as it is now it knows %+v", p)
 			}
 			return book(ctx, records)
 		}, nil)
@@ -484,6 +486,8 @@ func (p *process) says(text string) {
 // ends waits until it has ended, and returns what it said since, and its code.
 func (p *process) ends() (said string, code int) {
 	p.t.Helper()
+	late := time.AfterFunc(time.Minute, func() { _ = p.cmd.Process.Kill() })
+	defer late.Stop()
 	for line := range p.lines {
 		said += line + "\n"
 	}
