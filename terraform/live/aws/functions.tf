@@ -1,4 +1,4 @@
-# The four functions, and exactly what each may do.
+# The functions, and exactly what each may do.
 
 locals {
   # One processor is 1,769 MB. Handlers spend microseconds per event and wait for the services around
@@ -9,6 +9,7 @@ locals {
     enrich  = { memory_mb = 1024, timeout_seconds = 30, concurrency = null, warm_instances = 0, canary = null }
     score   = { memory_mb = 1769, timeout_seconds = 60, concurrency = null, warm_instances = 0, canary = null }
     profile = { memory_mb = 512, timeout_seconds = 30, concurrency = null, warm_instances = 0, canary = null }
+    relay   = { memory_mb = 512, timeout_seconds = 60, concurrency = null, warm_instances = 0, canary = null }
   }
   size = { for f, size in local.default_size : f => {
     memory_mb       = try(coalesce(var.functions[f].memory_mb), size.memory_mb)
@@ -29,6 +30,14 @@ locals {
     ReadProjects = {
       actions   = ["s3:GetObject"]
       resources = ["${module.projects.arn}/projects/*", "${module.projects.arn}/lastgood/*"]
+    }
+  }
+
+  tell_peer = var.peer == null ? {} : {
+    # What relay takes to the other cloud: who entered or left a segment here.
+    TellPeer = {
+      actions   = ["kinesis:PutRecords"]
+      resources = [module.enriched.arn]
     }
   }
 
@@ -62,13 +71,13 @@ module "beacon" {
   encryption_key     = var.encryption_key
   labels             = local.labels
 
-  environment = {
+  environment = merge(local.peered.beacon, {
     HITO_LOG             = "json"
     HITO_PROJECTS_BUCKET = module.projects.name
     HITO_RAW_STREAM      = module.raw.name
     HITO_TABLE           = module.table.name
     HITO_TRUSTED_PROXIES = tostring(local.trusted_proxies)
-  }
+  })
 
   permissions = merge(local.read_projects, local.write_books, {
     PublishRaw = {
@@ -157,14 +166,17 @@ module "score" {
   encryption_key     = var.encryption_key
   labels             = local.labels
 
-  environment = {
-    HITO_ACTIONS_STREAM  = module.actions.url
-    HITO_LOG             = "json"
-    HITO_PROJECTS_BUCKET = module.projects.name
-    HITO_TABLE           = module.table.name
-  }
+  environment = merge(
+    {
+      HITO_ACTIONS_STREAM  = module.actions.url
+      HITO_LOG             = "json"
+      HITO_PROJECTS_BUCKET = module.projects.name
+      HITO_TABLE           = module.table.name
+    },
+    var.peer == null ? {} : { HITO_ENRICHED_STREAM = module.enriched.name },
+  )
 
-  permissions = merge(local.read_projects, local.write_books, {
+  permissions = merge(local.read_projects, local.write_books, local.tell_peer, {
     KeepLastGood = {
       actions   = ["s3:PutObject"]
       resources = ["${module.projects.arn}/lastgood/*"]

@@ -56,12 +56,13 @@ module "observability" {
   name    = var.name
   notify  = var.notify
 
-  functions = {
+  functions = merge({
     beacon  = { name = module.beacon.name, timeout_seconds = local.size.beacon.timeout_seconds, log_group_name = module.beacon.log_group_name, public = var.edge.kind != "api_gateway" }
     enrich  = { name = module.enrich.name, timeout_seconds = local.size.enrich.timeout_seconds, log_group_name = module.enrich.log_group_name, stream = module.raw.name }
     score   = { name = module.score.name, timeout_seconds = local.size.score.timeout_seconds, log_group_name = module.score.log_group_name, stream = module.enriched.name }
     profile = { name = module.profile.name, timeout_seconds = local.size.profile.timeout_seconds, log_group_name = module.profile.log_group_name, public = var.edge.kind != "api_gateway" }
-  }
+    }, { for m in module.relay : "relay" => { name = m.name, timeout_seconds = local.size.relay.timeout_seconds, log_group_name = m.log_group_name, stream = module.enriched.name } }
+  )
   streams = { raw = module.raw.name, enriched = module.enriched.name }
   queues = merge(
     { actions = { name = module.actions.name, dead_letter_name = module.actions.dead_letter_name, consumed = false } },

@@ -10,7 +10,7 @@ output "profile_url" {
 
 output "functions" {
   description = "Name, ARN of what to call (alias live), version published last, role and log group of every function."
-  value = { for f, m in { beacon = module.beacon, enrich = module.enrich, score = module.score, profile = module.profile } : f => {
+  value = { for f, m in merge({ beacon = module.beacon, enrich = module.enrich, score = module.score, profile = module.profile }, { for m in module.relay : "relay" => m }) : f => {
     name           = m.name
     alias_arn      = m.alias_arn
     version        = m.version

@@ -57,13 +57,13 @@ variable "artifacts_dir" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for f in ["beacon", "enrich", "score", "profile"] : fileexists("${var.artifacts_dir}/${f}.zip")])
-    error_message = "${join(", ", [for f in ["beacon", "enrich", "score", "profile"] : "${f}.zip" if !fileexists("${var.artifacts_dir}/${f}.zip")])} not found in ${var.artifacts_dir}: run make package first, or set artifacts_dir to where its output is."
+    condition     = alltrue([for f in concat(["beacon", "enrich", "score", "profile"], var.peer == null ? [] : ["relay"]) : fileexists("${var.artifacts_dir}/${f}.zip")])
+    error_message = "${join(", ", [for f in concat(["beacon", "enrich", "score", "profile"], var.peer == null ? [] : ["relay"]) : "${f}.zip" if !fileexists("${var.artifacts_dir}/${f}.zip")])} not found in ${var.artifacts_dir}: run make package first, or set artifacts_dir to where its output is."
   }
 }
 
 variable "functions" {
-  description = "Sizes of functions that shall differ from the defaults, by name: beacon, enrich, score, profile. concurrency: most calls at a time, set aside from the account's limit. warm_instances: kept warm, paid for idle too. canary: a share (weight) of calls for the version published last, the rest for stable_version; not together with warm_instances."
+  description = "Sizes of functions that shall differ from the defaults, by name: beacon, enrich, score, profile, relay. concurrency: most calls at a time, set aside from the account's limit. warm_instances: kept warm, paid for idle too. canary: a share (weight) of calls for the version published last, the rest for stable_version; not together with warm_instances."
   type = map(object({
     memory_mb       = optional(number)
     timeout_seconds = optional(number)
@@ -75,8 +75,8 @@ variable "functions" {
   nullable = false
 
   validation {
-    condition     = alltrue([for f in keys(var.functions) : contains(["beacon", "enrich", "score", "profile"], f)])
-    error_message = "functions may name beacon, enrich, score and profile."
+    condition     = alltrue([for f in keys(var.functions) : contains(["beacon", "enrich", "score", "profile", "relay"], f)])
+    error_message = "functions may name beacon, enrich, score, profile and relay."
   }
 
   validation {

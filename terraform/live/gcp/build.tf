@@ -1,7 +1,7 @@
 # Packages become images: Google's Go buildpack builds them, in the project. Functions with an image need none of this.
 
 locals {
-  packaged = toset([for f, size in local.size : f if size.image == null])
+  packaged = toset([for f, size in local.size : f if size.image == null && (f != "relay" || var.peer != null)])
   build = {
     bucket     = "${var.name}-source-${var.account}"
     repository = "${var.region}-docker.pkg.dev/${var.account}/${var.name}"
@@ -99,6 +99,7 @@ resource "terraform_data" "build" {
     enrich  = module.enrich.build
     score   = module.score.build
     profile = module.profile.build
+    relay   = try(module.relay[0].build, null) # of one output alone, or it would wait for itself
   }[each.key], google_artifact_registry_repository.this.kms_key_name]
 
   provisioner "local-exec" {

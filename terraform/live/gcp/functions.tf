@@ -1,4 +1,4 @@
-# The four functions, and exactly what each may do.
+# The functions, and exactly what each may do.
 
 locals {
   # Handlers spend microseconds per event and wait for the services around them, so that many calls share a processor.
@@ -8,6 +8,7 @@ locals {
     enrich  = { memory_mb = 1024, timeout_seconds = 30 }
     score   = { memory_mb = 1024, timeout_seconds = 60 }
     profile = { memory_mb = 512, timeout_seconds = 30 }
+    relay   = { memory_mb = 512, timeout_seconds = 60 }
   }
   size = { for f, size in local.default_size : f => {
     image                 = try(var.functions[f].image, null)
@@ -48,6 +49,11 @@ locals {
     ReadProjects = { role = "roles/storage.objectViewer", kind = "bucket", id = module.projects.name }
   }
 
+  tell_peer = var.peer == null ? {} : {
+    # What relay takes to the other cloud: who entered or left a segment here.
+    TellPeer = { role = "roles/pubsub.publisher", kind = "topic", id = module.enriched.id }
+  }
+
   # Rights end at the table, or the database: whoever books may write all of it.
   table = one(concat(
     [for t in module.table : { id = t.id, kind = "table", user = "roles/bigtable.user", reader = "roles/bigtable.reader" }],
@@ -83,7 +89,7 @@ module "beacon" {
   encryption_key        = var.encryption_key
   labels                = local.labels
 
-  environment = merge(local.environment, {
+  environment = merge(local.environment, local.peered.beacon, {
     HITO_RAW_STREAM      = module.raw.id
     HITO_TRUSTED_PROXIES = tostring(local.trusted_proxies)
   })
@@ -172,12 +178,15 @@ module "score" {
   encryption_key        = var.encryption_key
   labels                = local.labels
 
-  environment = merge(local.environment, local.pushed, {
-    HITO_ACTIONS_STREAM = module.actions.id
-    HITO_PUSH_AUDIENCE  = "${var.name}-score"
-  })
+  environment = merge(local.environment, local.pushed,
+    {
+      HITO_ACTIONS_STREAM = module.actions.id
+      HITO_PUSH_AUDIENCE  = "${var.name}-score"
+    },
+    var.peer == null ? {} : { HITO_ENRICHED_STREAM = module.enriched.id },
+  )
 
-  permissions = merge(local.read_projects, local.open_table, {
+  permissions = merge(local.read_projects, local.open_table, local.tell_peer, {
     KeepLastGood   = { role = "roles/storage.objectUser", kind = "bucket", id = module.projects.name, prefix = "lastgood/" }
     FoldProfiles   = { role = local.table.user, kind = local.table.kind, id = local.table.id }
     PublishActions = { role = "roles/pubsub.publisher", kind = "topic", id = module.actions.id }

@@ -62,12 +62,13 @@ module "observability" {
   name           = var.name
   notify         = var.notify
 
-  functions = {
+  functions = merge({
     beacon  = { name = module.beacon.name, timeout_seconds = local.size.beacon.timeout_seconds, instances = local.instances.beacon, public = var.edge.kind == "none" }
     enrich  = { name = module.enrich.name, timeout_seconds = local.size.enrich.timeout_seconds, instances = local.instances.enrich, stream = module.raw.name, subscription = module.enrich.subscriptions.raw }
     score   = { name = module.score.name, timeout_seconds = local.size.score.timeout_seconds, instances = local.instances.score, stream = module.enriched.name, subscription = module.score.subscriptions.enriched }
     profile = { name = module.profile.name, timeout_seconds = local.size.profile.timeout_seconds, instances = local.instances.profile, public = var.edge.kind == "none" }
-  }
+    }, { for m in module.relay : "relay" => { name = m.name, timeout_seconds = local.size.relay.timeout_seconds, instances = local.instances.relay, stream = module.enriched.name, subscription = m.subscriptions.enriched } }
+  )
   streams = { raw = module.raw.name, enriched = module.enriched.name }
   queues = merge(
     { actions = { name = module.actions.name, dead_letter_name = module.actions.dead_letter_name, consumed = false } },

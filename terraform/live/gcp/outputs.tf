@@ -10,7 +10,7 @@ output "profile_url" {
 
 output "functions" {
   description = "Name, version deployed last (a revision) and service account of every function."
-  value = { for f, m in { beacon = module.beacon, enrich = module.enrich, score = module.score, profile = module.profile } : f => {
+  value = { for f, m in merge({ beacon = module.beacon, enrich = module.enrich, score = module.score, profile = module.profile }, { for m in module.relay : "relay" => m }) : f => {
     name            = m.name
     version         = m.version
     service_account = m.service_account

@@ -68,13 +68,13 @@ variable "artifacts_dir" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for f in ["beacon", "enrich", "score", "profile"] : try(var.functions[f].image, null) != null || fileexists("${var.artifacts_dir}/${f}.zip")])
-    error_message = "${join(", ", [for f in ["beacon", "enrich", "score", "profile"] : "${f}.zip" if try(var.functions[f].image, null) == null && !fileexists("${var.artifacts_dir}/${f}.zip")])} not found in ${var.artifacts_dir}: run make package first, or set artifacts_dir to where its output is."
+    condition     = alltrue([for f in concat(["beacon", "enrich", "score", "profile"], var.peer == null ? [] : ["relay"]) : try(var.functions[f].image, null) != null || fileexists("${var.artifacts_dir}/${f}.zip")])
+    error_message = "${join(", ", [for f in concat(["beacon", "enrich", "score", "profile"], var.peer == null ? [] : ["relay"]) : "${f}.zip" if try(var.functions[f].image, null) == null && !fileexists("${var.artifacts_dir}/${f}.zip")])} not found in ${var.artifacts_dir}: run make package first, or set artifacts_dir to where its output is."
   }
 }
 
 variable "functions" {
-  description = "What of functions shall differ from the defaults, by name: beacon, enrich, score, profile. concurrency: most calls at a time; requests_per_instance: of these in one instance. billing: request (while called) or instance (while there, for load that stays). warm_instances: kept warm, paid for idle too. image: address of an image of your own, instead of one built of the zip. workers (enrich, score; with an image): so many instances pull messages, instead of having them pushed. canary: a share (weight) of calls for the version deployed last, the rest for stable_version."
+  description = "What of functions shall differ from the defaults, by name: beacon, enrich, score, profile, relay. concurrency: most calls at a time; requests_per_instance: of these in one instance. billing: request (while called) or instance (while there, for load that stays). warm_instances: kept warm, paid for idle too. image: address of an image of your own, instead of one built of the zip. workers (enrich, score; with an image): so many instances pull messages, instead of having them pushed. canary: a share (weight) of calls for the version deployed last, the rest for stable_version."
   type = map(object({
     image                 = optional(string)
     memory_mb             = optional(number)
@@ -91,8 +91,8 @@ variable "functions" {
   nullable = false
 
   validation {
-    condition     = alltrue([for f in keys(var.functions) : contains(["beacon", "enrich", "score", "profile"], f)])
-    error_message = "functions may name beacon, enrich, score and profile."
+    condition     = alltrue([for f in keys(var.functions) : contains(["beacon", "enrich", "score", "profile", "relay"], f)])
+    error_message = "functions may name beacon, enrich, score, profile and relay."
   }
 
   validation {

@@ -21,7 +21,7 @@ run "bad_at_once" {
     region              = "Frankfurt"
     name                = "a-name-that-is-too-long"
     labels              = { install = "mine" }
-    functions           = { relay = { memory_mb = 512 } }
+    functions           = { act = { memory_mb = 512 } }
     trusted_proxies     = -1
     secret_keys_version = 0
     retention_hours     = 745

@@ -18,9 +18,11 @@ locals {
         resources  = distinct(local.streams[*].stream)
         conditions = {}
       }
+    },
+    alltrue([for s in local.streams : !s.gives_up]) ? {} : {
       GiveUp = {
         actions    = ["sqs:SendMessage"]
-        resources  = distinct(local.streams[*].failure_queue)
+        resources  = distinct([for s in local.streams : s.failure_queue if s.gives_up])
         conditions = {}
       }
     },

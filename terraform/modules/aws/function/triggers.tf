@@ -18,13 +18,17 @@ resource "aws_lambda_event_source_mapping" "stream" {
   function_response_types        = ["ReportBatchItemFailures"]
   bisect_batch_on_function_error = true
 
-  # No record holds up its shard for ever: after these bounds, where it stands goes to the failure queue.
-  maximum_retry_attempts        = each.value.retries
-  maximum_record_age_in_seconds = each.value.retry_seconds
+  # No record holds up its shard for ever: after these bounds, where it stands goes to the failure queue. -1 is no bound.
+  maximum_retry_attempts        = each.value.gives_up ? each.value.retries : -1
+  maximum_record_age_in_seconds = each.value.gives_up ? each.value.retry_seconds : -1
 
-  destination_config {
-    on_failure {
-      destination_arn = each.value.failure_queue
+  dynamic "destination_config" {
+    for_each = each.value.gives_up ? [each.value.failure_queue] : []
+
+    content {
+      on_failure {
+        destination_arn = destination_config.value
+      }
     }
   }
 

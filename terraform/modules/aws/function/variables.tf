@@ -151,7 +151,8 @@ variable "stream_triggers" {
     batch_size: most records per call. window_seconds: how long to wait for that many, whole seconds.
     parallelism: calls at a time per shard. retries, retry_seconds: bounds after which a batch is given up, whichever is met first:
     retries by what fails, within minutes; retry_seconds by what waits for a function that is behind or cannot be called.
-    failure_queue: ARN of the queue that is told what was given up. start: TRIM_HORIZON begins with the oldest record that is there, LATEST with the next.
+    failure_queue: ARN of the queue that is told what was given up; needed with gives_up. gives_up: whether these bounds are there at
+    all: without, what fails comes again until the stream forgets it, and holds up its shard. start: TRIM_HORIZON begins with the oldest record that is there, LATEST with the next.
   E
   type = map(object({
     stream         = string
@@ -161,7 +162,8 @@ variable "stream_triggers" {
     parallelism    = optional(number, 1)
     retries        = optional(number, 5)
     retry_seconds  = optional(number, 3600)
-    failure_queue  = string
+    gives_up       = optional(bool, true)
+    failure_queue  = optional(string)
     start          = optional(string, "TRIM_HORIZON")
     enabled        = optional(bool, true)
   }))
@@ -191,6 +193,11 @@ variable "stream_triggers" {
   validation {
     condition     = alltrue([for t in values(var.stream_triggers) : contains(["TRIM_HORIZON", "LATEST"], t.start)])
     error_message = "start of a stream trigger must be TRIM_HORIZON or LATEST."
+  }
+
+  validation {
+    condition     = alltrue([for t in values(var.stream_triggers) : t.gives_up == (t.failure_queue != null)])
+    error_message = "A stream trigger that gives up needs a failure_queue, and one that does not has none."
   }
 }
 

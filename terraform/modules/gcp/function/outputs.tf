@@ -20,6 +20,11 @@ output "service_account" {
   depends_on  = [google_service_account.this]
 }
 
+output "service_account_subject" {
+  description = "Number of the service account, which is the subject of its tokens."
+  value       = google_service_account.this.unique_id
+}
+
 output "subscriptions" {
   description = "Names of the stream triggers' subscriptions, by name of the trigger."
   value       = { for name, s in google_pubsub_subscription.stream : name => s.name }

@@ -1,7 +1,8 @@
 # What calls the function: streams, its own dead letters, and schedules. All of it with a token of the push account.
 
 locals {
-  streams = length(var.stream_triggers) > 0
+  streams = length(local.bounded) > 0
+  bounded = { for name, t in var.stream_triggers : name => t if t.gives_up }
   pushed  = var.workers == 0
   dead    = "${var.name}-dead"
   parked  = "${var.name}-parked"
@@ -43,14 +44,19 @@ resource "google_pubsub_subscription" "stream" {
     ttl = ""
   }
 
+  # What never gives up is not there to be fast.
   retry_policy {
-    minimum_backoff = "1s"
+    minimum_backoff = each.value.gives_up ? "1s" : "10s"
     maximum_backoff = "600s"
   }
 
-  dead_letter_policy {
-    dead_letter_topic     = "projects/${var.account}/topics/${local.dead}"
-    max_delivery_attempts = each.value.max_deliveries
+  dynamic "dead_letter_policy" {
+    for_each = each.value.gives_up ? [each.value.max_deliveries] : []
+
+    content {
+      dead_letter_topic     = "projects/${var.account}/topics/${local.dead}"
+      max_delivery_attempts = dead_letter_policy.value
+    }
   }
 
   # What is moved to a topic without a subscription is lost, and without the right to publish not moved.
@@ -159,7 +165,7 @@ resource "google_pubsub_topic_iam_member" "parked" {
 }
 
 resource "google_pubsub_subscription_iam_member" "stream" {
-  for_each = var.stream_triggers
+  for_each = local.bounded
 
   project      = var.account
   subscription = google_pubsub_subscription.stream[each.key].name

@@ -312,12 +312,14 @@ variable "stream_triggers" {
     Streams that call the function with a message at a time, by name: POST / with its data as the body, and its attributes as headers.
     stream: projects/P/topics/T. subscription: name of the subscription to make. retention_hours: how long a message waits to be handled.
     max_deliveries: about how often one is delivered, seconds to ten minutes apart, before it goes to the function's dead letters.
-    These come once more, POST /dead-letter, a few times an hour; what fails even then is parked for 31 days.
+    These come once more, POST /dead-letter, a few times an hour; what fails even then is parked for 31 days. gives_up: whether there
+    is such an end at all: without, what fails comes again until the subscription forgets it.
   D
   type = map(object({
     stream          = string
     subscription    = string
     retention_hours = optional(number, 168)
+    gives_up        = optional(bool, true)
     max_deliveries  = optional(number, 30)
     enabled         = optional(bool, true)
   }))
