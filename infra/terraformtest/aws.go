@@ -14,6 +14,7 @@ func AWS(runbooks func(name string) bool) []Check {
 		{"everything is encrypted on its way", encryptedOnTheWay},
 		{"no bucket is public", privateBuckets},
 		{"every function has a role of its own", ownRoles},
+		{"only the other cloud's functions are let in, each to one stream", federation},
 		{"every queue has a dead letter", deadLetters},
 		{"every alarm leads to a runbook, and somewhere", func(p *Plan) []Finding { return alarms(p, runbooks) }},
 		{"every log is kept for so long", logRetention},

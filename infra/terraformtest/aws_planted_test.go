@@ -15,9 +15,36 @@ func statementChange(attribute, field string, value any) func(map[string]any) {
 	}
 }
 
+// peerCondition returns a change of one key of a trust's condition, which nil takes
+// away; another operator has it instead of StringEquals.
+func peerCondition(operator, key string, value any) func(map[string]any) {
+	return func(values map[string]any) {
+		var policy map[string]any
+		if err := json.Unmarshal([]byte(values["assume_role_policy"].(string)), &policy); err != nil {
+			panic(err)
+		}
+		condition := follow(policy, "Statement.0.Condition").(map[string]any)
+		delete(condition["StringEquals"].(map[string]any), key)
+		if value != nil {
+			if condition[operator] == nil {
+				condition[operator] = map[string]any{}
+			}
+			condition[operator].(map[string]any)[key] = value
+		}
+		text, _ := json.Marshal(policy)
+		values["assume_role_policy"] = string(text)
+	}
+}
+
 const (
-	scoreRole   = "module.score.aws_iam_role_policy.this"
-	rawTrigger  = `module.enrich.aws_lambda_event_source_mapping.stream["raw"]`
+	scoreRole    = "module.score.aws_iam_role_policy.this"
+	rawTrigger   = `module.enrich.aws_lambda_event_source_mapping.stream["raw"]`
+	relayTrigger = `module.relay[0].aws_lambda_event_source_mapping.stream["enriched"]`
+	peerRole     = `module.peer[0].aws_iam_role.this["beacon"]`
+	peerPolicy   = `module.peer[0].aws_iam_role_policy.this["beacon"]`
+
+	federationCheck = "only the other cloud's functions are let in, each to one stream"
+
 	redrive     = `module.enrich.aws_lambda_event_source_mapping.queue["redrive"]`
 	beaconAlarm = `module.observability.aws_cloudwatch_metric_alarm.this["beacon-5xx"]`
 )
@@ -82,6 +109,21 @@ var awsViolations = []violation{
 		added: resource("aws_lambda_function", "more", map[string]any{"role": "arn:aws:iam::123456789012:role/admin"}),
 	},
 	{check: "every function has a role of its own", at: "module.score.aws_iam_role.this", what: "somebody else's too", alter: statementChange("assume_role_policy", "Principal", map[string]any{"Service": []string{"lambda.amazonaws.com", "ec2.amazonaws.com"}})},
+	{check: federationCheck, at: peerRole, what: "anybody with an account at Google", alter: statementChange("assume_role_policy", "Condition", nil)},
+	{check: federationCheck, at: peerRole, what: "any subject", alter: peerCondition("StringLike", "accounts.google.com:sub", "*")},
+	{check: federationCheck, at: peerRole, what: "another subject", alter: peerCondition("StringEquals", "accounts.google.com:sub", "100000000000000000003")},
+	{check: federationCheck, at: peerRole, what: "two subjects", alter: peerCondition("StringEquals", "accounts.google.com:sub", []string{"100000000000000000001", "100000000000000000003"})},
+	{check: federationCheck, at: peerRole, what: "no audience", alter: peerCondition("StringEquals", "accounts.google.com:oaud", nil)},
+	{check: federationCheck, at: peerRole, what: "the other's audience", alter: peerCondition("StringEquals", "accounts.google.com:oaud", "arn:aws:iam::123456789012:role/hito-peer-relay-eu-west-1")},
+	{check: federationCheck, at: peerRole, what: "whoever has the token", alter: peerCondition("StringEquals", "accounts.google.com:aud", nil)},
+	{check: federationCheck, at: peerRole, what: "an audience if there is one", alter: peerCondition("StringEqualsIfExists", "accounts.google.com:oaud", "x")},
+	{check: federationCheck, at: peerRole, what: "somebody else's word", alter: statementChange("assume_role_policy", "Principal", map[string]any{"Federated": "graph.facebook.com"})},
+	{check: federationCheck, at: peerRole, what: "another account too", alter: statementChange("assume_role_policy", "Principal", map[string]any{"Federated": "accounts.google.com", "AWS": "210987654321"})},
+	{check: federationCheck, at: "module.score.aws_iam_role.this", what: "score's role", alter: statementChange("assume_role_policy", "Principal", map[string]any{"Federated": "accounts.google.com"})},
+	{check: federationCheck, at: peerPolicy, what: "the other stream", alter: statementChange("policy", "Resource", "arn:aws:kinesis:eu-west-1:123456789012:stream/hito-enriched")},
+	{check: federationCheck, at: peerPolicy, what: "every stream", alter: statementChange("policy", "Resource", "arn:aws:kinesis:eu-west-1:123456789012:stream/hito-*")},
+	{check: federationCheck, at: peerPolicy, what: "to read", alter: statementChange("policy", "Action", []string{"kinesis:PutRecords", "kinesis:GetRecords"})},
+	{check: federationCheck, at: "module.peer[0]", of: `module.peer[0].aws_iam_role.this["relay"]`, what: "relay shut out"},
 	{check: "every queue has a dead letter", at: "module.actions.aws_sqs_queue.this", what: "none", alter: set("redrive_policy", "")},
 	{check: "every queue has a dead letter", at: "module.actions.aws_sqs_queue.dead", what: "short", alter: set("message_retention_seconds", 60.0)},
 	{check: "every queue has a dead letter", at: "module.actions.aws_sqs_queue.this", what: "elsewhere", alter: set("redrive_policy", `{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:123456789012:nobody","maxReceiveCount":5}`)},
@@ -101,6 +143,8 @@ var awsViolations = []violation{
 	{check: "every trigger is bounded", at: rawTrigger, what: "whole batches", alter: set("function_response_types", []any{})},
 	{check: "every trigger is bounded", at: rawTrigger, what: "no halves", alter: set("bisect_batch_on_function_error", false)},
 	{check: "every trigger is bounded", at: rawTrigger, what: "lost", alter: set("destination_config", []any{})},
+	{check: "every trigger is bounded", at: relayTrigger, what: "relay gives up after tries", alter: set("maximum_retry_attempts", 100.0)},
+	{check: "every trigger is bounded", at: relayTrigger, what: "relay gives up after days", alter: set("maximum_record_age_in_seconds", 604800.0)},
 	{check: "every trigger is bounded", at: redrive, what: "concurrency", alter: set("scaling_config", []any{})},
 	{check: "every table can be restored", at: "module.table.aws_dynamodb_table.this", what: "no recovery", alter: set("point_in_time_recovery.0.enabled", false)},
 }

@@ -98,6 +98,12 @@ func boundedTriggers(p *Plan) []Finding {
 			}
 			continue
 		}
+		if slices.Contains(PatientFunctions, r.Module) {
+			if r.number("maximum_retry_attempts") != -1 || r.number("maximum_record_age_in_seconds") != -1 || r.at("destination_config.0") != nil {
+				found = append(found, finding(r, "it gives up, and what it gives up is missing in the other cloud"))
+			}
+			continue
+		}
 		if n, ok := r.at("maximum_retry_attempts").(float64); !ok || n <= 0 || n > 100 {
 			found = append(found, finding(r, "a batch is tried once, or for ever"))
 		}

@@ -30,6 +30,10 @@ type Check struct {
 // Google's does not.
 var PublicFunctions = []string{"module.beacon", "module.profile"}
 
+// PatientFunctions are those that hold their place in a stream whatever happens:
+// what the relay gave up would be missing in the other cloud.
+var PatientFunctions = []string{"module.relay[0]"}
+
 // runbookLink is where a runbook is, at the end of a text.
 var runbookLink = regexp.MustCompile(`https://[^ ]+/docs/runbooks/([a-z0-9-]+)\.md\s*$`)
 

@@ -11,6 +11,7 @@ func GCP(schemas Schemas, runbooks func(name string) bool) []Check {
 		{"no account has a key", accountKeys},
 		{"every function has an account of its own", ownAccounts},
 		{"no account is Google's default", defaultAccounts},
+		{"only the other cloud's functions are let in, each to one topic", federated},
 		{"only public functions have public addresses", ingress},
 		{"everything is encrypted with the install's own key", func(p *Plan) []Finding { return ownKeys(p, schemas) }},
 		{"everything is encrypted on its way", onlyTLS},

@@ -28,7 +28,11 @@ var (
 func measured(t *testing.T, p *Plan) {
 	name, _ := p.Variables["name"].(string)
 	units := map[string]string{} // of what the functions tell
-	for _, folder := range []string{"functions/beacon", "functions/enrich", "functions/score", "functions/profile", "shared/stream/failover", "infra/gcp"} {
+	folders := []string{"functions/beacon", "functions/enrich", "functions/score", "functions/profile", "shared/stream/failover", "infra/gcp"}
+	if p.Variables["peer"] != nil {
+		folders = append(folders, "functions/relay")
+	}
+	for _, folder := range folders {
 		err := filepath.WalkDir(filepath.Join(repository(t), folder), func(path string, _ os.DirEntry, err error) error {
 			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return err
@@ -214,6 +218,21 @@ var scenarios = []struct {
 	}, rings: []string{"score-iterator-age", "score-stalled"}},
 	{name: "score never did anything", at: "14m", series: series{topic("message_sizes_count", "enriched"): "0+10x60"}, rings: []string{"score-stalled"}},
 	{name: "a message now and then", at: "30m", series: series{topic("message_sizes_count", "enriched"): "0x9 1x9 2x9 3x9", subscription("ack_message_count", "enriched-score"): "0x9 1x9 2x9 3x9"}},
+	{name: "the other cloud is away for half an hour", at: "30m", only: "everything", series: series{
+		subscription("oldest_unacked_message_age", "enriched-relay"): "0+60x60", subscription("num_undelivered_messages", "enriched-relay"): "0+1000x60",
+		topic("message_sizes_count", "enriched"): "0+1000x60", subscription("ack_message_count", "enriched-score"): "0+1000x60", subscription("ack_message_count", "enriched-relay"): "0x60",
+	}},
+	{name: "the other cloud is away", at: "70m", only: "everything", series: series{
+		subscription("oldest_unacked_message_age", "enriched-relay"): "0+60x80", subscription("num_undelivered_messages", "enriched-relay"): "0+1000x80",
+	}, rings: []string{"relay-lag"}},
+	{name: "relay ships what is old", at: "20m", only: "everything", series: series{
+		own("relay_lag_bucket", "relay", `le="3600000"`): "0x60", own("relay_lag_bucket", "relay", `le="14400000"`): "0+10x60", own("relay_lag_bucket", "relay", `le="+Inf"`): "0+10x60",
+	}, rings: []string{"relay-lag"}},
+	{name: "relay ships what is new", at: "20m", only: "everything", series: series{
+		own("relay_lag_bucket", "relay", `le="1000"`): "0+10x60", own("relay_lag_bucket", "relay", `le="3600000"`): "0+10x60", own("relay_lag_bucket", "relay", `le="+Inf"`): "0+10x60",
+	}},
+	{name: "relay fails", at: "20m", only: "everything", series: series{cloudRun("request_count", "relay", `response_code_class="5xx"`): "0+20x60"}, rings: []string{"relay-errors"}},
+	{name: "the raw stream refuses", at: "20m", only: "everything", series: series{own("events_failed_over_sum", "beacon"): "0+1x60"}, rings: []string{"beacon-failing-over"}},
 	{name: "a dead letter", at: "12m", series: series{subscription("dead_letter_message_count", "enriched-score"): "0x10 1x50"}, rings: []string{"score-given-up"}},
 	{name: "a parked message", at: "12m", series: series{subscription("num_undelivered_messages", "score-parked"): "0x5 1x50"}, rings: []string{"score-redrive-dead-letters"}},
 	{name: "a row that does not fit", at: "12m", only: "everything", series: series{subscription("num_undelivered_messages", "archive-dead"): "0x5 1x50"}, rings: []string{"archive-dead-letters"}},
@@ -323,7 +342,7 @@ func alarmsRing(t *testing.T, p *Plan) {
 	// Those of the other functions, streams and queues ask the same.
 	kinds := map[string]bool{}
 	for alarm, did := range rang {
-		kind := regexp.MustCompile(`^(beacon|enrich|score|profile|raw|enriched|actions|archive|table)-(redrive-)?`).ReplaceAllString(alarm, "")
+		kind := regexp.MustCompile(`^(beacon|enrich|score|profile|relay|raw|enriched|actions|archive|table)-(redrive-)?`).ReplaceAllString(alarm, "")
 		kinds[kind] = kinds[kind] || did
 	}
 	for kind, did := range kinds {

@@ -66,9 +66,18 @@ var rights = map[string][]string{
 	},
 }
 
-// moreRights are what an install with an archive, workers of enrich, and alarms
+const pool = "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/hito-peer/attribute.aws_role/arn:aws:sts::123456789012:assumed-role/"
+
+// moreRights are what an install with another cloud, an archive, workers of enrich, and alarms
 // that go to a topic, has besides.
 var moreRights = map[string][]string{
+	// The other cloud's functions, and who can be them.
+	"peer-beacon":                  {"roles/pubsub.publisher on pubsub_topic hito-raw"},
+	"peer-relay":                   {"roles/pubsub.publisher on pubsub_topic hito-enriched"},
+	pool + "hito-beacon-eu-west-1": {"roles/iam.workloadIdentityUser on service_account hito-peer-beacon@mycompany-web.iam.gserviceaccount.com"},
+	pool + "hito-relay-eu-west-1":  {"roles/iam.workloadIdentityUser on service_account hito-peer-relay@mycompany-web.iam.gserviceaccount.com"},
+	"score":                        {"roles/pubsub.publisher on pubsub_topic hito-enriched"}, // for relay
+	"push":                         {"roles/run.invoker on cloud_run_v2_service hito-relay"},
 	"serviceAccount:service-" + projectNumber + "@gcp-sa-monitoring-notification.iam.gserviceaccount.com": {
 		"roles/pubsub.publisher on pubsub_topic alerts",
 	},

@@ -8,7 +8,14 @@ const (
 	scorePub  = `module.score.google_pubsub_topic_iam_member.this["PublishActions"]`
 	sweep     = `module.score.google_cloud_scheduler_job.this["sweep"]`
 	balancer  = `module.edge.google_compute_backend_service.this["beacon"]`
-	somebody  = "serviceAccount:hito-score@mycompany-web.iam.gserviceaccount.com"
+	relayFrom = `module.relay[0].google_pubsub_subscription.stream["enriched"]`
+
+	federatedCheck = "only the other cloud's functions are let in, each to one topic"
+	peerProvider   = "module.peer[0].google_iam_workload_identity_pool_provider.this"
+	peerMember     = `module.peer[0].google_service_account_iam_member.this["beacon"]`
+	peerTopic      = `module.peer[0].google_pubsub_topic_iam_member.this["beacon"]`
+
+	somebody = "serviceAccount:hito-score@mycompany-web.iam.gserviceaccount.com"
 )
 
 // gcpViolations are those of Google Cloud's policies.
@@ -66,6 +73,25 @@ var gcpViolations = []violation{
 	{check: "no account is Google's default", at: scoreRun, what: "function", alter: set("template.0.service_account", "123456789012-compute@developer.gserviceaccount.com")},
 	{check: "no account is Google's default", at: scoreBook, what: "grant", alter: set("member", "serviceAccount:mycompany-web@appspot.gserviceaccount.com")},
 	{check: "no account is Google's default", at: scoreRun, what: "build", alter: set("build_config.0.service_account", nil)},
+
+	{check: federatedCheck, at: peerProvider, what: "everybody of the account", alter: set("attribute_condition", nil)},
+	{check: federatedCheck, at: peerProvider, what: "a third role", alter: set("attribute_condition", "attribute.aws_role in ['arn:aws:sts::123456789012:assumed-role/hito-beacon-eu-west-1', 'arn:aws:sts::123456789012:assumed-role/hito-relay-eu-west-1', 'arn:aws:sts::123456789012:assumed-role/admin']")},
+	{check: federatedCheck, at: peerProvider, what: "another account", alter: set("aws.0.account_id", "210987654321")},
+	{check: federatedCheck, at: peerProvider, what: "any issuer", alter: set("oidc", []any{map[string]any{"issuer_uri": "https://token.actions.githubusercontent.com"}})},
+	{check: federatedCheck, at: peerProvider, what: "a role by another name", alter: func(v map[string]any) {
+		v["attribute_mapping"].(map[string]any)["attribute.aws_role"] = "assertion.userid"
+	}},
+	{check: federatedCheck, at: "module.peer[0].google_iam_workload_identity_pool.this", of: peerProvider, what: "no provider"},
+	{check: federatedCheck, at: peerMember, what: "the whole pool", alter: set("member", "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/hito-peer/*")},
+	{check: federatedCheck, at: peerMember, what: "the whole account", alter: set("member", "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/hito-peer/attribute.account/123456789012")},
+	{check: federatedCheck, at: peerMember, what: "the other role", alter: set("member", "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/hito-peer/attribute.aws_role/arn:aws:sts::123456789012:assumed-role/hito-relay-eu-west-1")},
+	{check: federatedCheck, at: peerMember, what: "another pool", alter: set("member", "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/hito-peer/attribute.aws_role/arn:aws:sts::123456789012:assumed-role/hito-beacon-eu-west-1")},
+	{check: federatedCheck, at: peerMember, what: "tokens of it", alter: set("role", "roles/iam.serviceAccountTokenCreator")},
+	{check: federatedCheck, at: peerMember, what: "score's account", alter: set("service_account_id", "projects/mycompany-web/serviceAccounts/hito-score@mycompany-web.iam.gserviceaccount.com")},
+	{check: federatedCheck, at: peerTopic, what: "the other topic", alter: set("topic", "projects/mycompany-web/topics/hito-enriched")},
+	{check: federatedCheck, at: peerTopic, what: "to read", alter: set("role", "roles/pubsub.editor")},
+	{check: federatedCheck, at: scorePub, what: "score's right", alter: set("member", "serviceAccount:hito-peer-beacon@mycompany-web.iam.gserviceaccount.com")},
+	{check: federatedCheck, what: "past the account", added: resource("google_pubsub_topic_iam_member", "direct", map[string]any{"topic": "hito-raw", "role": "roles/pubsub.publisher", "member": "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/hito-peer/attribute.aws_role/x"})},
 
 	{check: "only public functions have public addresses", at: scoreRun, what: "score", alter: set("ingress", "INGRESS_TRAFFIC_ALL")},
 	{check: "only public functions have public addresses", at: scoreRun, what: "by default", alter: set("ingress", nil)},
@@ -134,6 +160,10 @@ var gcpViolations = []violation{
 	{check: "every subscription gives up, to somewhere", at: scoreDead, of: "module.score.google_pubsub_subscription.parked[0]", what: "nobody keeps them"},
 	{check: "every subscription gives up, to somewhere", at: scoreTo, of: "module.score.google_pubsub_topic_iam_member.dead[0]", what: "no right to publish"},
 	{check: "every subscription gives up, to somewhere", at: scoreTo, of: `module.score.google_pubsub_subscription_iam_member.stream["enriched"]`, what: "no right to acknowledge"},
+
+	{check: "every subscription gives up, to somewhere", at: relayFrom, what: "relay gives up", alter: set("dead_letter_policy", []any{map[string]any{"dead_letter_topic": "projects/mycompany-web/topics/hito-score-dead", "max_delivery_attempts": 5.0}})},
+	{check: "every subscription gives up, to somewhere", at: relayFrom, what: "relay forgets", alter: set("message_retention_duration", "604800s")},
+	{check: "every subscription gives up, to somewhere", at: relayFrom, what: "relay without a pause", alter: set("retry_policy", []any{})},
 
 	{check: "no subscription expires", at: scoreTo, what: "by default", alter: set("expiration_policy", []any{})},
 	{check: "no subscription expires", at: "module.actions.google_pubsub_subscription.dead", what: "a month", alter: set("expiration_policy.0.ttl", "2678400s")},

@@ -51,6 +51,15 @@ func givenUp(p *Plan) []Finding {
 	}
 	for _, r := range subscriptions {
 		topic := last(r.text("dead_letter_policy.0.dead_letter_topic"))
+		if slices.Contains(PatientFunctions, r.Module) {
+			if topic != "" || retention(r) < 31*24*time.Hour {
+				found = append(found, finding(r, "it gives up, and what it gives up is missing in the other cloud"))
+			}
+			if r.text("retry_policy.0.minimum_backoff") == "" || r.text("retry_policy.0.maximum_backoff") == "" {
+				found = append(found, finding(r, "what failed comes again at once"))
+			}
+			continue
+		}
 		if topic == "" {
 			calls := slices.ContainsFunc([]string{"push_config.0", "bigquery_config.0", "cloud_storage_config.0"}, func(how string) bool { return r.at(how) != nil })
 			if calls || !dead[last(r.text("topic"))] {

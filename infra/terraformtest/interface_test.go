@@ -50,6 +50,7 @@ var differences = []difference{
 	{"function", "aws", "output id, output alias_id", "Lambda's permissions name functions and versions by ARN; Cloud Run has one address"},
 	{"function", "aws", "output log_group_name", "Cloud Logging has no groups"},
 	{"function", "aws", "output role_name, output role_id", "a role is taken on by name or by ARN"},
+	{"function", "gcp", "output service_account_subject", "AWS knows a service account by its number"},
 	{"function", "gcp", "output service_account", "a service account is known by its email"},
 	{"function", "both", "variable package", "Cloud Run takes an image instead"},
 	{"function", "gcp", "variable image, variable build, variable built, variable target, output build", "what Cloud Run runs is an image, of one's own or built of the package, and is told which function it is"},
@@ -79,6 +80,9 @@ var differences = []difference{
 	{"observability", "gcp", "variable thresholds.table_cpu_percent, variable thresholds.table_latency_milliseconds, variable thresholds.table_storage_percent", "a table of nodes gets full and slow, where DynamoDB refuses"},
 	{"observability", "aws", "variable api", "what stands in front tells of its answers, by another name"},
 	{"observability", "gcp", "variable load_balancer", "what stands in front tells of its answers, by another name"},
+
+	{"peer", "aws", "variable region, variable encryption_key", "streams are a region's, and who publishes on one with a key of its own must be able to use it"},
+	{"peer", "aws", "variable labels", "pools of identities have none"},
 
 	{"queue", "aws", "output url", "SQS takes and gives messages by a URL"},
 	{"queue", "gcp", "output subscription_id", "Pub/Sub takes messages by a topic, and gives them by a subscription"},

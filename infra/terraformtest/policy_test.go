@@ -9,6 +9,27 @@ import (
 	"testing"
 )
 
+// googlePeer and awsPeer are what each cloud tells the other.
+const (
+	googlePeer = `
+peer = {
+  streams = { raw = "projects/mycompany-web/topics/hito-raw", enriched = "projects/mycompany-web/topics/hito-enriched" }
+  identities = {
+    beacon = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/hito-peer/providers/aws#hito-peer-beacon@mycompany-web.iam.gserviceaccount.com"
+    relay  = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/hito-peer/providers/aws#hito-peer-relay@mycompany-web.iam.gserviceaccount.com"
+  }
+  callers = { beacon = "100000000000000000001", relay = "100000000000000000002" }
+}
+`
+	awsPeer = `
+peer = {
+  streams    = { raw = "arn:aws:kinesis:eu-west-1:123456789012:stream/hito-raw", enriched = "arn:aws:kinesis:eu-west-1:123456789012:stream/hito-enriched" }
+  identities = { beacon = "arn:aws:iam::123456789012:role/hito-peer-beacon-eu-west-1", relay = "arn:aws:iam::123456789012:role/hito-peer-relay-eu-west-1" }
+  callers    = { beacon = "arn:aws:iam::123456789012:role/hito-beacon-eu-west-1", relay = "arn:aws:iam::123456789012:role/hito-relay-eu-west-1" }
+}
+`
+)
+
 // installs are those whose plans are checked, by cloud: together they have every
 // resource that there can be.
 var installs = map[string]map[string]string{"aws": {
@@ -22,7 +43,7 @@ edge = {
 archive = { archive_days = 10 }
 notify  = { team = { address = "team@shop.example" } }
 budget  = { monthly = 500, emails = ["team@shop.example"] }
-`,
+` + googlePeer,
 	"other": `
 region         = "ap-northeast-1"
 fan_out        = false
@@ -51,7 +72,7 @@ budget  = { billing_account = "01AB23-45CD67-89EF01", monthly = 500, emails = ["
 functions = {
   enrich = { image = "europe-west1-docker.pkg.dev/mycompany-web/hito/enrich:1", workers = 2 }
 }
-`,
+` + awsPeer,
 	"other": `
 region         = "asia-northeast1"
 name           = "hito2"

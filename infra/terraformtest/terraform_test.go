@@ -106,7 +106,7 @@ func newWorkspace(t *testing.T, cloud string) *workspace {
 		}
 	}
 	zips := filepath.Join(dir, "zips")
-	for _, f := range []string{"beacon", "enrich", "score", "profile"} {
+	for _, f := range []string{"beacon", "enrich", "score", "profile", "relay"} {
 		if err := writeZip(filepath.Join(zips, f+".zip")); err != nil {
 			t.Fatal(err)
 		}

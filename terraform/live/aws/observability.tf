@@ -28,9 +28,9 @@ variable "thresholds" {
 
   validation {
     condition = alltrue([for t in keys(var.thresholds) : contains([
-      "iterator_age_seconds", "queue_age_seconds", "archive_age_seconds", "duration_percent", "beacon_5xx_percent", "refused_percent", "quarantine_percent",
+      "iterator_age_seconds", "relay_lag_seconds", "queue_age_seconds", "archive_age_seconds", "duration_percent", "beacon_5xx_percent", "refused_percent", "quarantine_percent",
     ], t)])
-    error_message = "thresholds may name iterator_age_seconds, queue_age_seconds, archive_age_seconds, duration_percent, beacon_5xx_percent, refused_percent and quarantine_percent."
+    error_message = "thresholds may name iterator_age_seconds, relay_lag_seconds, queue_age_seconds, archive_age_seconds, duration_percent, beacon_5xx_percent, refused_percent and quarantine_percent."
   }
 }
 

@@ -28,10 +28,10 @@ variable "thresholds" {
 
   validation {
     condition = alltrue([for t in keys(var.thresholds) : contains([
-      "iterator_age_seconds", "queue_age_seconds", "archive_age_seconds", "duration_percent", "beacon_5xx_percent", "refused_percent", "quarantine_percent",
+      "iterator_age_seconds", "relay_lag_seconds", "queue_age_seconds", "archive_age_seconds", "duration_percent", "beacon_5xx_percent", "refused_percent", "quarantine_percent",
       "table_cpu_percent", "table_storage_percent", "table_latency_milliseconds",
     ], t)])
-    error_message = "thresholds may name iterator_age_seconds, queue_age_seconds, archive_age_seconds, duration_percent, beacon_5xx_percent, refused_percent, quarantine_percent, table_cpu_percent, table_storage_percent and table_latency_milliseconds."
+    error_message = "thresholds may name iterator_age_seconds, relay_lag_seconds, queue_age_seconds, archive_age_seconds, duration_percent, beacon_5xx_percent, refused_percent, quarantine_percent, table_cpu_percent, table_storage_percent and table_latency_milliseconds."
   }
 }
 

@@ -5,11 +5,12 @@ locals {
   lambda   = { for key, f in var.functions : key => { namespace = "AWS/Lambda", dimensions = { FunctionName = f.name } } }
   own      = { for key, name in local.own_name : key => { namespace = var.namespace, dimensions = { function = name } } }
   consumes = { for key, f in var.functions : key => f if f.stream != null }
+  awaited  = { for key, f in local.consumes : key => f if key != "relay" } # which may be behind: see relay-lag
   burns    = { for key, b in var.slo.burns : key => b if contains(keys(var.functions), "score") }
 
   function_alarms = merge(
     { for key, f in var.functions : "${key}-errors" => {
-      runbook    = "function-errors", severity = "ticket", missing = "notBreaching"
+      runbook    = key == "relay" ? "partition" : "function-errors", severity = "ticket", missing = "notBreaching"
       says       = "${f.name} fails, is killed or runs out of time: more than 1 % of its invocations, in 3 of 5 minutes."
       metrics    = { errors = merge(local.lambda[key], { name = "Errors", statistic = "Sum" }), calls = merge(local.lambda[key], { name = "Invocations", statistic = "Sum" }) }
       expression = "100 * errors / calls"
@@ -33,7 +34,7 @@ locals {
       metrics   = { m = { namespace = var.namespace, name = "errors_logged_${f.name}", dimensions = null, statistic = "Sum" } }
       threshold = 0, period = 60, periods = 5, breaching = 3
     } },
-    { for key, f in local.consumes : "${key}-iterator-age" => {
+    { for key, f in local.awaited : "${key}-iterator-age" => {
       runbook   = "iterator-age", severity = "page", missing = "notBreaching"
       says      = "${f.name} is more than ${var.thresholds.iterator_age_seconds} s behind its stream, for 5 minutes."
       metrics   = { m = merge(local.lambda[key], { name = "IteratorAge", statistic = "Maximum" }) }
@@ -95,6 +96,27 @@ locals {
     expression = local.rate_5xx
     threshold  = var.thresholds.beacon_5xx_percent, period = 60, periods = 5, breaching = 3
   } if var.functions[key].public }
+
+  # Two clouds. What cannot be shipped tells no lag, but its stream has an age. A short absence of the other cloud heals by itself;
+  # an hour of 24 is time to do something: then a repeat may count again, and by default the stream forgets.
+  relay_alarms = merge(
+    { for key in setintersection(["relay"], keys(var.functions)) : "relay-lag" => {
+      runbook = "relay-lag", severity = "page", missing = "notBreaching"
+      says    = "What was accepted here reaches the other cloud more than ${var.thresholds.relay_lag_seconds} s later, or not at all, for 5 minutes."
+      metrics = {
+        lag = merge(local.own.relay, { name = "relay_lag", statistic = "Maximum" })
+        age = merge(local.lambda.relay, { name = "IteratorAge", statistic = "Maximum" })
+      }
+      expression = "MAX([FILL(lag, 0), FILL(age, 0)])"
+      threshold  = var.thresholds.relay_lag_seconds * 1000, period = 60, periods = 5
+    } },
+    { for key in setintersection(["relay"], keys(var.functions)) : "beacon-failing-over" => {
+      runbook   = "move-traffic", severity = "ticket", missing = "notBreaching"
+      says      = "The raw stream refuses events or is slow, and the other cloud's takes them, in 3 of 5 minutes."
+      metrics   = { m = merge(local.own.beacon, { name = "events_failed_over", statistic = "Sum" }) }
+      threshold = 0, period = 60, periods = 5, breaching = 3
+    } },
+  )
 
   score_alarms = merge(
     { for key in setintersection(["score"], keys(var.functions)) : "score-window-evictions" => {
@@ -174,7 +196,7 @@ locals {
   } }
 
   alarms = merge(
-    local.function_alarms, local.beacon_alarms, local.profile_alarms, local.score_alarms, local.queue_alarms,
+    local.function_alarms, local.beacon_alarms, local.profile_alarms, local.relay_alarms, local.score_alarms, local.queue_alarms,
     local.stream_alarms, local.table_alarms, local.archive_alarms,
   )
 }

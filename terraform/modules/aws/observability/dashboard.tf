@@ -2,7 +2,7 @@
 
 locals {
   # What the functions' own metrics go by: the names they have on Lambda.
-  own_name = { for key in ["beacon", "enrich", "score", "profile"] : key => try(var.functions[key].name, key) }
+  own_name = { for key in ["beacon", "enrich", "score", "profile", "relay"] : key => try(var.functions[key].name, key) }
 
   # A graph is a title, the metrics ("namespace", "name", "dimension", "value", …, {options}) and the unit of its axis.
   graphs = concat(
@@ -32,6 +32,13 @@ locals {
       {
         title   = "Behind, ms"
         metrics = [for key, f in local.consumes : ["AWS/Lambda", "IteratorAge", "FunctionName", f.name, { stat = "Maximum", label = key }]]
+      },
+      {
+        title = "To the other cloud: lag, ms, and events"
+        metrics = !contains(keys(var.functions), "relay") ? [] : [
+          [var.namespace, "relay_lag", "function", local.own_name.relay, { stat = "Maximum", label = "relay_lag" }],
+          [var.namespace, "events_relayed", "function", local.own_name.relay, { stat = "Sum", label = "events_relayed", yAxis = "right" }],
+        ]
       },
       {
         title = "Scoring"

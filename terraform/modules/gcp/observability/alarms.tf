@@ -15,12 +15,13 @@ locals {
   subscription = { for name in distinct(concat([for f in local.consumes : f.subscription], flatten([for q in var.queues : [q.name, q.dead_letter_name]]), values(var.archives))) : name => "monitored_resource=\"pubsub_subscription\",subscription_id=\"${name}\"" }
 
   consumes = { for key, f in var.functions : key => f if f.stream != null }
+  awaited  = { for key, f in local.consumes : key => f if key != "relay" } # which may be behind: see relay-lag
   burns    = { for key, b in var.slo.burns : key => b if contains(keys(var.functions), "score") }
 
   function_alarms = merge(
     # What the world calls has alarms of its own for this.
     { for key, f in local.consumes : "${key}-errors" => {
-      runbook = "function-errors", severity = "ticket", seconds = 120
+      runbook = key == "relay" ? "partition" : "function-errors", severity = "ticket", seconds = 120
       says    = "${f.name} fails, is killed or runs out of time: more than 1 % of its calls, over 5 minutes."
       part    = "sum(increase(run_googleapis_com:request_count{${local.run[key]},response_code_class=\"5xx\"}[5m]))"
       whole   = "sum(increase(run_googleapis_com:request_count{${local.run[key]}}[5m]))"
@@ -49,7 +50,7 @@ locals {
       query   = "sum(increase(${local.metric}errors_logged{${local.own[key]}}[3m])) > 0"
     } },
     # Messages that fail again and again get old alone: only what holds up others, and more than a few, wakes somebody.
-    { for key, f in local.consumes : "${key}-iterator-age" => {
+    { for key, f in local.awaited : "${key}-iterator-age" => {
       runbook = "iterator-age", severity = "page", seconds = 300
       says    = "${f.name} is more than ${var.thresholds.iterator_age_seconds} s behind its stream, with a tenth or more of what came in 5 minutes, for 5 minutes."
       query = join(" and ", [
@@ -58,12 +59,12 @@ locals {
         "sum(pubsub_googleapis_com:subscription_num_undelivered_messages{${local.subscription[f.subscription]}}) > 0.1 * (sum(increase(pubsub_googleapis_com:topic_message_sizes_count{${local.topic[f.stream]}}[5m])) or vector(0))",
       ])
     } },
-    { for key, f in local.consumes : "${key}-age" => {
+    { for key, f in local.awaited : "${key}-age" => {
       runbook = "queue-age", severity = "ticket", seconds = 300
       says    = "The oldest message of ${f.subscription} waits for more than ${var.thresholds.queue_age_seconds} s."
       query   = "max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{${local.subscription[f.subscription]}}) > ${var.thresholds.queue_age_seconds}"
     } },
-    { for key, f in local.consumes : "${key}-stalled" => {
+    { for key, f in local.awaited : "${key}-stalled" => {
       runbook = "stalled", severity = "page", seconds = 300
       says    = "Messages arrive on ${f.stream}, and ${f.name} acknowledges none, for 5 minutes."
       query = join(" unless ", [
@@ -71,7 +72,7 @@ locals {
         "sum(increase(pubsub_googleapis_com:subscription_ack_message_count{${local.subscription[f.subscription]}}[5m])) > 0",
       ])
     } },
-    { for key, f in local.consumes : "${key}-given-up" => {
+    { for key, f in local.awaited : "${key}-given-up" => {
       runbook = "given-up", severity = "ticket", seconds = 0
       says    = "Messages of ${f.subscription} were delivered as often as they may: they come once more as dead letters."
       query   = "sum(increase(pubsub_googleapis_com:subscription_dead_letter_message_count{${local.subscription[f.subscription]}}[5m])) > 0"
@@ -115,6 +116,24 @@ locals {
     says    = "More than ${var.thresholds.beacon_5xx_percent} % of the reads are answered 5xx, over 5 minutes."
     percent = var.thresholds.beacon_5xx_percent
   }) }
+
+  # Two clouds. What cannot be shipped tells no lag, but its subscription has an age. A short absence of the other cloud heals by
+  # itself; an hour of the 24 after which a repeat may count again is time to do something.
+  relay_alarms = merge(
+    { for key in setintersection(["relay"], keys(var.functions)) : "relay-lag" => {
+      runbook = "relay-lag", severity = "page", seconds = 300
+      says    = "What was accepted here reaches the other cloud more than ${var.thresholds.relay_lag_seconds} s later, or not at all, for 5 minutes."
+      query = join(" or ", [
+        "max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{${local.subscription[var.functions[key].subscription]}}) > ${var.thresholds.relay_lag_seconds}",
+        "histogram_quantile(0.99, sum by (le) (increase(${local.metric}relay_lag_bucket{${local.own.relay}}[5m]))) > ${var.thresholds.relay_lag_seconds * 1000}",
+      ])
+    } },
+    { for key in setintersection(["relay"], keys(var.functions)) : "beacon-failing-over" => {
+      runbook = "move-traffic", severity = "ticket", seconds = 300
+      says    = "The raw stream refuses events or is slow, and the other cloud's takes them, for 5 minutes."
+      query   = "sum(increase(${local.metric}events_failed_over_sum{${local.own.beacon}}[3m])) > 0"
+    } },
+  )
 
   score_alarms = merge(
     { for key in setintersection(["score"], keys(var.functions)) : "score-window-evictions" => {
@@ -199,7 +218,7 @@ locals {
 
   # One in a handful is no rate: all rates wait for five.
   alarms = { for key, a in merge(
-    local.function_alarms, local.beacon_alarms, local.profile_alarms, local.score_alarms, local.queue_alarms,
+    local.function_alarms, local.beacon_alarms, local.profile_alarms, local.relay_alarms, local.score_alarms, local.queue_alarms,
     local.stream_alarms, local.table_alarms, local.archive_alarms,
   ) : key => merge({ part = null, whole = null, percent = null }, a, { query = try(a.query, "100 * ${a.part} / ${a.whole} > ${a.percent} and ${a.part} >= 5") }) }
 }

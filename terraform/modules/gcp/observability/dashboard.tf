@@ -46,6 +46,13 @@ locals {
         )
       },
       {
+        title = "To the other cloud: lag p99, ms, and events"
+        lines = contains(keys(var.functions), "relay") ? {
+          relay_lag      = "histogram_quantile(0.99, sum by (le) (increase(${local.metric}relay_lag_bucket{${local.own.relay}}[5m])))"
+          events_relayed = "sum(increase(${local.metric}events_relayed_sum{${local.own.relay}}[1m]))"
+        } : {}
+      },
+      {
         title = "Scoring"
         lines = contains(keys(var.functions), "score") ? { for m in ["transitions", "events_redelivered", "save_conflicts", "window_evictions", "fragments_swept"] :
         m => "sum(increase(${local.metric}${m}_sum{${local.own.score}}[1m]))" } : {}

@@ -5,7 +5,7 @@
 
 locals {
   # What the functions' own metrics go by: the names they have on Cloud Run.
-  own_name = { for key in ["beacon", "enrich", "score", "profile"] : key => try(var.functions[key].name, key) }
+  own_name = { for key in ["beacon", "enrich", "score", "profile", "relay"] : key => try(var.functions[key].name, key) }
 
   # What a channel calls its address.
   channel = {

@@ -29,6 +29,9 @@ locals {
     save_conflicts      = { unit = "1", of = ["score"], says = "Profiles that somebody else saved meanwhile" }
     transitions         = { unit = "1", of = ["score"], says = "Segments entered and left" }
     fragments_swept     = { unit = "1", of = ["score"], says = "Profiles decided anew" }
+    events_relayed      = { unit = "1", of = ["relay"], says = "Events that the other cloud has" }
+    relay_lag           = { unit = "ms", of = ["relay"], says = "How long ago the oldest event was accepted that was shipped to the other cloud" }
+    records_unread      = { unit = "1", of = ["relay"], says = "Records that relay cannot read, and passes over" }
     records_redelivered = { unit = "1", of = ["enrich", "score"], says = "Records of messages that come again" }
     records_quarantined = { unit = "1", of = ["enrich", "score"], says = "Records that cannot be processed" }
   } : name => merge(m, { services = flatten([for key in m.of : lookup(local.services, key, [])]) }) }

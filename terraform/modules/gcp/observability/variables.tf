@@ -57,7 +57,7 @@ variable "notify" {
 }
 
 variable "functions" {
-  description = "The functions to watch, by what they are (beacon, enrich, score, profile): name, timeout in seconds, most instances, names of the stream that feeds it and of the subscription that does, and whether its own URL is what is called (public), rather than the load balancer."
+  description = "The functions to watch, by what they are (beacon, enrich, score, profile, relay): name, timeout in seconds, most instances, names of the stream that feeds it and of the subscription that does, and whether its own URL is what is called (public), rather than the load balancer."
   type = map(object({
     name            = string
     timeout_seconds = number
@@ -162,9 +162,10 @@ variable "slo" {
 }
 
 variable "thresholds" {
-  description = "Where alarms begin: a stream's lag, a queue's oldest message and the archive's freshness in seconds; a function's duration in percent of its timeout; requests answered 5xx (beacons, and reads), requests refused and events quarantined in percent; the table's use of its processors and its storage in percent, and its writes in milliseconds."
+  description = "Where alarms begin: a stream's lag, the relay's, a queue's oldest message and the archive's freshness in seconds; a function's duration in percent of its timeout; requests answered 5xx (beacons, and reads), requests refused and events quarantined in percent; the table's use of its processors and its storage in percent, and its writes in milliseconds."
   type = object({
     iterator_age_seconds       = optional(number, 60)
+    relay_lag_seconds          = optional(number, 3600)
     queue_age_seconds          = optional(number, 900)
     archive_age_seconds        = optional(number, 1200)
     duration_percent           = optional(number, 80)
