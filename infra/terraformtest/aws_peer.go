@@ -67,7 +67,7 @@ func federation(p *Plan) []Finding {
 			found = append(found, finding(r, "a role of the other cloud gets more than a policy of its own"))
 		}
 	}
-	if p.Variables["peer"] != nil && len(federated) != len(peers) {
+	if len(found) == 0 && p.Variables["peer"] != nil && len(federated) != len(peers) {
 		found = append(found, Finding{"module.peer[0]", fmt.Sprintf("of the other cloud's functions only %v are let in", slices.Sorted(maps.Keys(federated)))})
 	}
 	return found

@@ -63,7 +63,7 @@ func refused(code []byte, module bool) []string {
 				refuse("provider %s: a module takes its caller's", b.Labels[0])
 			}
 		case "module":
-			if from := text(b.Body.Attributes["source"]); !strings.HasPrefix(from, "../../modules/") {
+			if from := text(b.Body.Attributes["source"]); !strings.HasPrefix(from, "../../modules/") && (module || from != "../aws" && from != "../gcp") {
 				refuse("module %s is from %q, which may change", b.Labels[0], from)
 			}
 		case "terraform":
@@ -139,6 +139,8 @@ func TestCodeRefused(t *testing.T) {
 		"a good install":       {code: `provider "google" {}` + "\n" + `module "a" { source = "../../modules/gcp/bucket" }`},
 		"a data source":        {code: `data "google_project" "a" {}`, refused: true},
 		"a module's provider":  {code: `provider "google" {}`, module: true, refused: true},
+		"an install of two":    {code: `module "a" { source = "../aws" }`},
+		"a module's install":   {code: `module "a" { source = "../aws" }`, module: true, refused: true},
 		"a registry's module":  {code: `module "a" { source = "terraform-google-modules/network/google" }`, refused: true},
 		"any Terraform":        {from: `required_version = ">= 1.11.0, < 2.0.0"`, refused: true},
 		"newer Terraforms":     {from: `">= 1.11.0, < 2.0.0"`, to: `">= 1.11.0"`, refused: true},

@@ -78,7 +78,7 @@ func federated(p *Plan) []Finding {
 			}
 		}
 	}
-	if p.Variables["peer"] != nil && len(let) != len(peers) {
+	if len(found) == 0 && p.Variables["peer"] != nil && len(let) != len(peers) {
 		found = append(found, Finding{"module.peer[0]", fmt.Sprintf("of the other cloud's functions only %v are let in", slices.Sorted(maps.Keys(let)))})
 	}
 	return found

@@ -78,6 +78,7 @@ var differences = []difference{
 	{"observability", "aws", "variable tables.*.indexes", "Bigtable has rows by one key"},
 	{"observability", "gcp", "variable tables.*.instance", "nodes are an instance's"},
 	{"observability", "gcp", "variable thresholds.table_cpu_percent, variable thresholds.table_latency_milliseconds, variable thresholds.table_storage_percent", "a table of nodes gets full and slow, where DynamoDB refuses"},
+	{"observability", "aws", "variable health_checks", "Route 53 asks both clouds' beacons"},
 	{"observability", "aws", "variable api", "what stands in front tells of its answers, by another name"},
 	{"observability", "gcp", "variable load_balancer", "what stands in front tells of its answers, by another name"},
 
@@ -129,6 +130,8 @@ var differences = []difference{
 
 // unpaired are the modules of one cloud only.
 var unpaired = map[string]string{
+	"aws/certificate": "a load balancer of Google's makes one by itself, but for a hostname that leads elsewhere too: see gcp/certificate",
+	"aws/dns":      "one zone weighs both clouds",
 	"gcp/database": "Firestore is for little load, which DynamoDB on demand bears as well",
 }
 

@@ -118,6 +118,14 @@ locals {
     } },
   )
 
+  # What the world reaches, as Route 53 sees it, which tells of it in us-east-1 only.
+  reach_alarms = { for key, id in var.health_checks : "${key}-unreachable" => {
+    runbook   = "lose-a-cloud", severity = "page", missing = "notBreaching", below = true
+    says      = "The beacon on ${key} does not answer Route 53, for 3 minutes: everybody is sent to the other cloud."
+    metrics   = { m = { namespace = "AWS/Route53", name = "HealthCheckStatus", dimensions = { HealthCheckId = id }, statistic = "Minimum" } }
+    threshold = 1, period = 60, periods = 3
+  } }
+
   score_alarms = merge(
     { for key in setintersection(["score"], keys(var.functions)) : "score-window-evictions" => {
       runbook   = "window-evictions", severity = "ticket", missing = "notBreaching"
@@ -196,7 +204,7 @@ locals {
   } }
 
   alarms = merge(
-    local.function_alarms, local.beacon_alarms, local.profile_alarms, local.relay_alarms, local.score_alarms, local.queue_alarms,
+    local.function_alarms, local.beacon_alarms, local.profile_alarms, local.relay_alarms, local.reach_alarms, local.score_alarms, local.queue_alarms,
     local.stream_alarms, local.table_alarms, local.archive_alarms,
   )
 }

@@ -83,6 +83,10 @@ locals {
         )
       },
     ],
+    length(var.health_checks) == 0 ? [] : [{
+      title   = "Reached"
+      metrics = [for key, id in var.health_checks : ["AWS/Route53", "HealthCheckStatus", "HealthCheckId", id, { stat = "Minimum", label = key }]]
+    }],
     length(var.archives) == 0 ? [] : [{
       title   = "Archive, age of what is not delivered, s"
       metrics = [for key, name in var.archives : ["AWS/Firehose", "DeliveryToS3.DataFreshness", "DeliveryStreamName", name, { stat = "Maximum", label = key }]]
@@ -98,7 +102,7 @@ locals {
         sortBy = "stateUpdatedTimestamp"
       }
     }],
-    [for i, graph in [for g in local.graphs : g if length(g.metrics) > 0] : {
+    [for i, graph in [for g in local.graphs : g if length(g.metrics) > 0 && (length(var.functions) > 0 || g.title == "Reached")] : {
       type = "metric", x = (i % 3) * 8, y = 4 + floor(i / 3) * 6, width = 8, height = 6
       properties = merge(
         { title = graph.title, region = var.region, view = "timeSeries", period = 60, metrics = graph.metrics },

@@ -114,6 +114,18 @@ variable "api" {
   default     = null
 }
 
+variable "health_checks" {
+  description = "Ids of Route 53's health checks to watch, by the cloud they are of; only where region is us-east-1, which is where Route 53 tells of them."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(var.health_checks) == 0 || var.region == "us-east-1"
+    error_message = "health_checks can be watched in us-east-1 only."
+  }
+}
+
 variable "namespace" {
   description = "Namespace of the metrics that the functions write into their logs."
   type        = string

@@ -99,7 +99,8 @@ resource "google_compute_target_https_proxy" "this" {
   project          = var.account
   name             = var.name
   url_map          = google_compute_url_map.this[0].id
-  ssl_certificates = [local.certificate]
+  ssl_certificates = startswith(local.certificate, "//") ? null : [local.certificate]
+  certificate_map  = startswith(local.certificate, "//") ? local.certificate : null
   ssl_policy       = var.domain.ssl_policy
   quic_override    = "ENABLE"
 

@@ -53,7 +53,7 @@ variable "functions" {
 }
 
 variable "domain" {
-  description = "Hostname to serve under. certificate is the id of one of yours (projects/P/global/sslCertificates/C); null has Google make one, which it does once the hostname leads here. With a zone (the name of a Cloud DNS zone that exists already) the records are made too. ssl_policy is the id of one of yours (projects/P/global/sslPolicies/S), such as one that refuses TLS before 1.2; null is Google's default, which still takes it."
+  description = "Hostname to serve under. certificate is the id of one of yours (projects/P/global/sslCertificates/C, or //certificatemanager.googleapis.com/projects/P/locations/global/certificateMaps/M); null has Google make one, which it does once the hostname leads here. With a zone (the name of a Cloud DNS zone that exists already) the records are made too. ssl_policy is the id of one of yours (projects/P/global/sslPolicies/S), such as one that refuses TLS before 1.2; null is Google's default, which still takes it."
   type = object({
     name        = string
     certificate = optional(string)
