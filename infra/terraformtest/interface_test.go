@@ -35,6 +35,9 @@ var differences = []difference{
 
 	{"bucket", "aws", "output id", "a bucket of Google's is known by its name"},
 
+	{"certificate", "aws", "variable zone", "Route 53 is AWS', so that the record that proves whose the hostname is can be made with the certificate"},
+	{"certificate", "gcp", "variable name, output proof", "Google's resources are called by names, and the record is to be made elsewhere"},
+
 	{"edge", "aws", "variable functions.beacon.arn, variable functions.profile.arn", "the API Gateway invokes a function, where a load balancer sends it requests by its name"},
 	{"edge", "aws", "variable price_class, variable settings_ttl", "a load balancer keeps nothing, and is everywhere"},
 	{"edge", "aws", "variable throttle, variable encryption_key, output api", "Google's API Gateway takes no hostname of yours, so that it is none to choose"},
@@ -130,7 +133,6 @@ var differences = []difference{
 
 // unpaired are the modules of one cloud only.
 var unpaired = map[string]string{
-	"aws/certificate": "a load balancer of Google's makes one by itself, but for a hostname that leads elsewhere too: see gcp/certificate",
 	"aws/dns":      "one zone weighs both clouds",
 	"gcp/database": "Firestore is for little load, which DynamoDB on demand bears as well",
 }

@@ -107,8 +107,10 @@ func newWorkspace(t *testing.T, cloud string) *workspace {
 	}
 	zips := filepath.Join(dir, "zips")
 	for _, f := range []string{"beacon", "enrich", "score", "profile", "relay"} {
-		if err := writeZip(filepath.Join(zips, f+".zip")); err != nil {
-			t.Fatal(err)
+		for _, folder := range []string{"", "aws", "gcp"} { // of each cloud alone, and of both
+			if err := writeZip(filepath.Join(zips, folder, f+".zip")); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	cache, err := os.UserCacheDir()
@@ -125,13 +127,13 @@ func newWorkspace(t *testing.T, cloud string) *workspace {
 			w.env = append(w.env, e)
 		}
 	}
-	switch cloud {
-	case "aws":
+	if cloud != "gcp" {
 		w.env = append(w.env,
 			"AWS_ENDPOINT_URL="+aws(t).URL, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
 			"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
 			"TF_VAR_account="+account)
-	case "gcp":
+	}
+	if cloud != "aws" {
 		w.env = append(w.env, "GOOGLE_OAUTH_ACCESS_TOKEN=none", "TF_VAR_account="+project, "TF_VAR_project_number="+projectNumber)
 	}
 	w.env = append(w.env,
@@ -152,14 +154,14 @@ func newWorkspace(t *testing.T, cloud string) *workspace {
 
 // plan returns what `terraform show -json` says of a plan with variables,
 // which are HCL.
-func (w *workspace) plan(t *testing.T, name, variables string) []byte {
+func (w *workspace) plan(t *testing.T, name, variables string, args ...string) []byte {
 	t.Helper()
 	file := filepath.Join(w.live, name+".tfvars")
 	if err := os.WriteFile(file, []byte(variables), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	out := filepath.Join(w.live, name+".tfplan")
-	if log, err := w.run(t, "terraform", "plan", "-no-color", "-lock=false", "-var-file="+file, "-out="+out); err != nil {
+	if log, err := w.run(t, "terraform", append([]string{"plan", "-no-color", "-lock=false", "-var-file=" + file, "-out=" + out}, args...)...); err != nil {
 		t.Fatalf("terraform plan: %v\n%s", err, log)
 	}
 	shown, err := w.run(t, "terraform", "show", "-json", out)
