@@ -48,6 +48,9 @@ locals {
     HITO_PEER_IDENTITY = var.peer.identities[f]
     HITO_PEER_REGION   = split(":", var.peer.streams[stream])[3]
   } }
+
+  # Made of names, so that who needs to know waits for nothing.
+  peer_provider = "//iam.googleapis.com/projects/${var.project_number}/locations/global/workloadIdentityPools/${var.name}-peer/providers/aws"
 }
 
 # What others show who they are, to be let in.
@@ -116,7 +119,7 @@ output "peer" {
   description = "What the other cloud's install takes as peer, once this one has its own: until then relay has no service account, and this is null."
   value = var.peer == null ? null : {
     streams    = { raw = "projects/${var.account}/topics/${var.name}-raw", enriched = "projects/${var.account}/topics/${var.name}-enriched" }
-    identities = module.peer[0].identities
+    identities = { for f in ["beacon", "relay"] : f => "${local.peer_provider}#${var.name}-peer-${f}@${var.account}.iam.gserviceaccount.com" }
     callers    = { beacon = module.beacon.service_account_subject, relay = module.relay[0].service_account_subject }
   }
 }

@@ -5,8 +5,8 @@ locals {
   records = { for pair in setproduct(keys(var.targets), ["A", "AAAA"]) : join("-", pair) => { target = pair[0], type = pair[1] } }
 }
 
-# Fifteen or so of Route 53's places ask each, every 10 s; it is out when fewer than 18 % of them had an answer of three times. So a
-# cloud is left some 30 s after it is lost, and by a client that keeps its answer, the TTL later.
+# Each of Route 53's places asks every 10 s, and finds it lost when it had no answer three times; that is so once no more than 18 % of
+# them had one. So a cloud is left some 30 s after it is lost, and by who keeps an answer, the TTL later.
 # https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html
 resource "aws_route53_health_check" "this" {
   for_each = var.targets

@@ -39,6 +39,26 @@ run "bad_1" {
   ]
 }
 
+run "bad_gives_up_to_nowhere" {
+  command = plan
+
+  variables {
+    stream_triggers = { s = { stream = "arn:aws:kinesis:eu-west-1:123456789012:stream/s" } }
+  }
+
+  expect_failures = [var.stream_triggers]
+}
+
+run "bad_gives_up_and_does_not" {
+  command = plan
+
+  variables {
+    stream_triggers = { s = { stream = "arn:aws:kinesis:eu-west-1:123456789012:stream/s", gives_up = false, failure_queue = "arn:aws:sqs:eu-west-1:123456789012:q" } }
+  }
+
+  expect_failures = [var.stream_triggers]
+}
+
 run "bad_2" {
   command = plan
 

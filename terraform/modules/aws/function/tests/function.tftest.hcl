@@ -354,3 +354,23 @@ run "options" {
     error_message = "Every option must bring its right, and X-Ray's alone is about everything."
   }
 }
+
+# What holds its place whatever happens.
+run "never_gives_up" {
+  variables {
+    stream_triggers = { enriched = { stream = "arn:aws:kinesis:eu-west-1:123456789012:stream/hito-enriched", gives_up = false } }
+  }
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.stream["enriched"].maximum_retry_attempts == -1 &&
+      aws_lambda_event_source_mapping.stream["enriched"].maximum_record_age_in_seconds == -1 &&
+      length(aws_lambda_event_source_mapping.stream["enriched"].destination_config) == 0
+    )
+    error_message = "There must be no bound of tries, and none of age."
+  }
+  assert {
+    condition     = [for s in jsondecode(output.policy).Statement : s.Sid] == ["Log", "ReadStreams"]
+    error_message = "What gives up nothing needs no right to say so."
+  }
+}

@@ -26,6 +26,69 @@ variables {
   archives = { enriched = "hito-archive" }
 }
 
+# Two clouds.
+run "relay" {
+  variables {
+    functions = {
+      beacon = { name = "hito-beacon", timeout_seconds = 10, log_group_name = "/aws/lambda/hito-beacon", public = true }
+      relay  = { name = "hito-relay", timeout_seconds = 60, log_group_name = "/aws/lambda/hito-relay", stream = "hito-enriched" }
+    }
+  }
+
+  assert {
+    condition     = length(setsubtract(["relay-lag", "relay-errors", "relay-stalled", "beacon-failing-over"], keys(output.alarms))) == 0 && !contains(keys(output.alarms), "relay-iterator-age")
+    error_message = "Relay may be behind for a while, and not for long."
+  }
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["relay-lag"].threshold == 3600000 && startswith(aws_cloudwatch_metric_alarm.this["relay-lag"].alarm_description, "[page]") &&
+      toset([for q in aws_cloudwatch_metric_alarm.this["relay-lag"].metric_query : one(q.metric[*].metric_name)]) == toset(["relay_lag", "IteratorAge", null])
+    )
+    error_message = "An hour's lag must wake somebody, also when nothing can be shipped, which has no lag."
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_metric_alarm.this["relay-errors"].alarm_description, "/partition.md") && startswith(aws_cloudwatch_metric_alarm.this["beacon-failing-over"].alarm_description, "[ticket]")
+    error_message = "What heals by itself must wake nobody."
+  }
+}
+
+run "reached" {
+  variables {
+    region        = "us-east-1"
+    name          = "hito-edge"
+    functions     = {}
+    streams       = {}
+    queues        = {}
+    tables        = {}
+    archives      = {}
+    health_checks = { aws = "11111111-2222", gcp = "33333333-4444" }
+  }
+
+  assert {
+    condition     = keys(output.alarms) == ["aws-unreachable", "gcp-unreachable"]
+    error_message = "There is nothing else to watch."
+  }
+  assert {
+    condition = alltrue([for key, a in aws_cloudwatch_metric_alarm.this :
+      a.metric_name == "HealthCheckStatus" && a.comparison_operator == "LessThanThreshold" && a.threshold == 1 && a.dimensions.HealthCheckId == var.health_checks[trimsuffix(key, "-unreachable")]
+    ])
+    error_message = "A status below 1 is none."
+  }
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 2
+    error_message = "The dashboard must have the alarms and the checks, and no empty graphs."
+  }
+}
+
+run "bad_reached_elsewhere" {
+  command = plan
+
+  variables {
+    health_checks = { aws = "11111111-2222" }
+  }
+  expect_failures = [var.health_checks]
+}
+
 run "alarms" {
   assert {
     condition = length(setsubtract([

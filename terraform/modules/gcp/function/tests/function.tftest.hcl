@@ -405,3 +405,27 @@ run "sizes" {
     error_message = "Dead letters must stay in the region."
   }
 }
+
+# What holds its place whatever happens.
+run "never_gives_up" {
+  variables {
+    stream_triggers = { enriched = { stream = "projects/mycompany-web/topics/hito-enriched", subscription = "hito-enriched-relay", retention_hours = 744, gives_up = false } }
+  }
+
+  assert {
+    condition = (
+      length(google_pubsub_subscription.stream["enriched"].dead_letter_policy) == 0 &&
+      google_pubsub_subscription.stream["enriched"].message_retention_duration == "2678400s" &&
+      google_pubsub_subscription.stream["enriched"].retry_policy[0].minimum_backoff == "10s"
+    )
+    error_message = "A message must come again until the subscription forgets it."
+  }
+  assert {
+    condition     = output.dead_letter_name == null && output.parked_name == null && length(google_pubsub_topic.dead) == 0 && length(google_pubsub_subscription_iam_member.stream) == 0
+    error_message = "What gives up nothing has no dead letters."
+  }
+  assert {
+    condition     = output.service_account_subject == google_service_account.this.unique_id
+    error_message = "AWS knows the function by its account's number."
+  }
+}

@@ -24,6 +24,25 @@ variables {
   archives = { enriched = "hito-archive" }
 }
 
+# Two clouds.
+run "relay" {
+  variables {
+    functions = {
+      beacon = { name = "hito-beacon", timeout_seconds = 10, public = true }
+      relay  = { name = "hito-relay", timeout_seconds = 60, stream = "hito-enriched", subscription = "hito-enriched-relay" }
+    }
+  }
+
+  assert {
+    condition     = length(setsubtract(["relay-lag", "relay-errors", "beacon-failing-over"], keys(output.alarms))) == 0 && length(setintersection(["relay-iterator-age", "relay-age", "relay-stalled", "relay-given-up"], keys(output.alarms))) == 0
+    error_message = "Relay may be behind for a while, and not for long."
+  }
+  assert {
+    condition     = startswith(google_monitoring_alert_policy.this["relay-lag"].documentation[0].content, "[page]") && strcontains(google_monitoring_alert_policy.this["relay-errors"].documentation[0].content, "/partition.md")
+    error_message = "An hour's lag must wake somebody, and what heals by itself nobody."
+  }
+}
+
 run "alarms" {
   # As on AWS (its tests have the same list), but for the table, whose capacity is nodes.
   assert {
