@@ -1,10 +1,12 @@
 # Two clouds as one: a whole install on each, either of which may die.
 #
-#                        ┌──▶ AWS           beacon ▶ [raw] ▶ enrich ▶ [enriched] ▶ score ▶ table ▶ profile
-#   t.shop.example ──────┤                      ╲   ▲                   │  ▲
-#   (DNS, by weight      │                       ╲ ╱ fail-over     relay│  │relay
-#   and health)          │                       ╱ ╲                    ▼  │
-#                        └──▶ Google Cloud  beacon ▶ [raw] ▶ enrich ▶ [enriched] ▶ score ▶ table ▶ profile
+#            ┌──▶ beacon ──▶ [raw] ──▶ enrich ──▶ [enriched] ──▶ score ──▶ table ──▶ profile    AWS
+#            │        ╲     ╱                        │    ▲
+# DNS ───────┤         ╲   ╱                         │    │
+# by weight  │          ╲ ╱  fail-over          relay│    │relay
+# and health │          ╱ ╲                          │    │
+#            │         ╱   ╲                         ▼    │
+#            └──▶ beacon ──▶ [raw] ──▶ enrich ──▶ [enriched] ──▶ score ──▶ table ──▶ profile    Google Cloud
 #
 # Each install is the same as live/aws and live/gcp alone, and can be applied so: what one must know of the other is the output peer,
 # plain strings. Here both are one state and one apply.
