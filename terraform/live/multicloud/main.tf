@@ -27,6 +27,10 @@ module "aws" {
   generate_secret_keys = nonsensitive(length(var.secret_keys) == 0)
   artifacts_dir        = "${var.artifacts_dir}/aws"
   retention_hours      = var.aws.retention_hours
+  shards               = var.aws.shards
+  table_capacity       = var.aws.table_capacity
+  thresholds           = var.aws.thresholds
+  quiet                = var.aws.quiet
   functions            = var.aws.functions
   runbooks             = var.runbooks
   encryption_key       = var.aws.encryption_key
@@ -57,6 +61,9 @@ module "gcp" {
   secret_keys_version = var.secret_keys_version
   artifacts_dir       = "${var.artifacts_dir}/gcp"
   retention_hours     = var.gcp.retention_hours
+  table_capacity      = var.gcp.table_capacity
+  thresholds          = var.gcp.thresholds
+  quiet               = var.gcp.quiet
   store               = var.gcp.store
   functions           = var.gcp.functions
   runbooks            = var.runbooks

@@ -1,29 +1,36 @@
 # What a first install must say: where.
 
 variable "aws" {
-  description = "The install on AWS: account (12 digits) and region; and, as in live/aws, retention_hours, functions, encryption_key, archive and budget."
+  description = "The install on AWS: account (12 digits) and region; and, as in live/aws, retention_hours, shards, table_capacity, functions, encryption_key, archive, budget, thresholds and quiet."
   type = object({
     account         = string
     region          = string
     retention_hours = optional(number)
+    shards          = optional(object({ raw = number, enriched = number }))
+    table_capacity  = optional(object({ read_min = number, read_max = number, write_min = number, write_max = number, utilization = optional(number, 70) }))
     functions       = optional(any)
     encryption_key  = optional(string)
     archive         = optional(object({ expire_days = optional(number, 30), archive_days = optional(number) }))
     budget          = optional(object({ monthly = number, emails = set(string), labelled = optional(bool, false) }))
+    thresholds      = optional(map(number))
+    quiet           = optional(set(string))
   })
   nullable = false
 }
 
 variable "gcp" {
-  description = "The install on Google Cloud: account (the project's id), project_number and region; and, as in live/gcp, retention_hours, store, functions, encryption_key, archive and budget."
+  description = "The install on Google Cloud: account (the project's id), project_number and region; and, as in live/gcp, retention_hours, store, table_capacity, functions, encryption_key, archive, budget, thresholds and quiet."
   type = object({
     account         = string
     project_number  = string
     region          = string
     retention_hours = optional(number)
     store           = optional(string)
+    table_capacity  = optional(object({ min_nodes = number, max_nodes = number, utilization = optional(number, 60) }))
     functions       = optional(any)
     encryption_key  = optional(string)
+    thresholds      = optional(map(number))
+    quiet           = optional(set(string))
     archive         = optional(object({ expire_days = optional(number, 30) }))
     budget          = optional(object({ billing_account = string, monthly = number, emails = set(string), labelled = optional(bool, false) }))
   })

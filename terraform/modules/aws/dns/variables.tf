@@ -53,14 +53,15 @@ variable "targets" {
 }
 
 variable "health_path" {
-  description = "Path that a target must answer with 2xx or 3xx, without being asked for a key."
+  description = "Path that a target must answer with 2xx or 3xx, without being asked for a key. It must not end with z: what does, such as /healthz, Cloud Run answers itself, with 404."
   type        = string
-  default     = "/healthz"
+  default     = "/health"
   nullable    = false
 
   validation {
-    condition     = startswith(var.health_path, "/")
-    error_message = "health_path must begin with /."
+    # https://cloud.google.com/run/docs/known-issues#ah
+    condition     = startswith(var.health_path, "/") && !endswith(var.health_path, "z")
+    error_message = "health_path must begin with /, and not end with z, which Cloud Run keeps for itself."
   }
 }
 

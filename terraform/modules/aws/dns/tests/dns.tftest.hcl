@@ -35,8 +35,8 @@ run "records" {
 run "health" {
   assert {
     condition = jsonencode({ for key, c in aws_route53_health_check.this : key => [c.type, c.fqdn, c.ip_address, c.resource_path, c.port, c.enable_sni, c.request_interval * c.failure_threshold] }) == jsonencode({
-      aws = ["HTTPS", "d111.cloudfront.net", null, "/healthz", 443, true, 30]
-      gcp = ["HTTPS", "t.shop.example", "203.0.113.1", "/healthz", 443, true, 30]
+      aws = ["HTTPS", "d111.cloudfront.net", null, "/health", 443, true, 30]
+      gcp = ["HTTPS", "t.shop.example", "203.0.113.1", "/health", 443, true, 30]
     })
     error_message = "Each cloud must be asked itself, not whatever the hostname leads to."
   }
@@ -79,6 +79,15 @@ run "bad" {
     labels      = { "aws:mine" = "no" }
   }
   expect_failures = [var.name, var.zone, var.hostname, var.targets, var.health_path, var.ttl_seconds, var.labels]
+}
+
+run "bad_reserved_path" {
+  command = plan
+
+  variables {
+    health_path = "/healthz"
+  }
+  expect_failures = [var.health_path]
 }
 
 run "bad_no_traffic" {
