@@ -138,6 +138,7 @@ func TestPolicies(t *testing.T) {
 				if cloud == "aws" && bytes.Contains(shown, []byte(secretKey)) {
 					t.Errorf("%s: the plan shows a secret key", name)
 				}
+				t.Run(name+"/environment", func(t *testing.T) { takesItsEnvironment(t, plan, cloud) })
 				if cloud == "gcp" {
 					t.Run(name+"/grants", func(t *testing.T) { sameGrants(t, plan, name) })
 					t.Run(name+"/metrics", func(t *testing.T) { measured(t, plan) })

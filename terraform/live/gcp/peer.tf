@@ -94,6 +94,7 @@ module "relay" {
   timeout_seconds       = local.size.relay.timeout_seconds
   concurrency           = local.size.relay.concurrency
   requests_per_instance = local.size.relay.requests_per_instance
+  billing               = local.size.relay.billing
   warm_instances        = local.size.relay.warm_instances
   canary                = local.size.relay.canary
   encryption_key        = var.encryption_key

@@ -75,6 +75,7 @@ module "gcp" {
 
   edge = {
     kind   = var.domain == null ? "none" : "load_balancer"
+    close  = var.gcp.close
     domain = var.domain == null ? null : { name = var.domain.name, certificate = module.certificate_gcp[0].id }
   }
 }

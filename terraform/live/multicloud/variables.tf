@@ -19,13 +19,14 @@ variable "aws" {
 }
 
 variable "gcp" {
-  description = "The install on Google Cloud: account (the project's id), project_number and region; and, as in live/gcp, retention_hours, store, table_capacity, functions, encryption_key, archive, budget, thresholds and quiet."
+  description = "The install on Google Cloud: account (the project's id), project_number and region; and, as in live/gcp, retention_hours, store, table_capacity, functions, encryption_key, archive, budget, thresholds and quiet; and close, of edge: false until the certificate is active, if events come by the functions' own URLs."
   type = object({
     account         = string
     project_number  = string
     region          = string
     retention_hours = optional(number)
     store           = optional(string)
+    close           = optional(bool, true)
     table_capacity  = optional(object({ min_nodes = number, max_nodes = number, utilization = optional(number, 60) }))
     functions       = optional(any)
     encryption_key  = optional(string)
