@@ -11,7 +11,6 @@ package emulators
 
 import (
 	"context"
-	"os"
 	"runtime"
 	"sync"
 	"testing"
@@ -80,10 +79,7 @@ func start(t testing.TB, program Program) *Process {
 	t.Helper()
 	p, err := Start(context.WithoutCancel(t.Context()), program)
 	if missing, ok := isMissing(err); ok {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
+		Missing(t, missing)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,9 @@ package emulators
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"testing"
 )
 
 // MissingError says that something which an emulator needs is not installed.
@@ -15,6 +17,16 @@ type MissingError struct {
 
 func (e *MissingError) Error() string {
 	return fmt.Sprintf("%s IS MISSING, so that %s does NOT run: %s", e.What, e.Program, e.Install)
+}
+
+// Missing ends a test for want of something that is not part of hito: it skips it
+// loudly, or fails it where CI=true, which must have everything.
+func Missing(t testing.TB, what any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
 }
 
 func isMissing(err error) (*MissingError, bool) { return errors.AsType[*MissingError](err) }

@@ -112,7 +112,7 @@ func TestSaysWhatIsMissing(t *testing.T) {
 // A python3 without moto, or with another, is something to install too.
 func TestSaysThatMotoIsMissing(t *testing.T) {
 	if _, err := exec.LookPath("python3"); err != nil {
-		t.Skip("python3 IS MISSING, so that this is NOT tested: install Python 3")
+		Missing(t, "python3 IS MISSING, so that this is NOT tested: install Python 3")
 	}
 	for want, code := range map[string]string{
 		"moto[server]":           "raise ImportError('none')",

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hitolayer/hito/infra/emulators"
 	"github.com/hitolayer/hito/infra/gcp/cloudlogging"
 	"github.com/hitolayer/hito/shared/telemetry"
 )
@@ -264,7 +265,7 @@ var scenarios = []struct {
 func alarmsRing(t *testing.T, p *Plan) {
 	program, err := exec.LookPath("promtool")
 	if err != nil {
-		missing(t, "no promtool in PATH: whether alarms ring is not checked. It comes with Prometheus (https://prometheus.io/download)")
+		emulators.Missing(t, "no promtool in PATH: whether alarms ring is not checked. It comes with Prometheus (https://prometheus.io/download)")
 	}
 	name, _ := p.Variables["name"].(string)
 	install := "other"

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hitolayer/hito/infra/emulators"
 )
 
 const (
@@ -25,16 +27,6 @@ const (
 	// secretKey is what the stand-in for Secrets Manager makes up, and what Google's is given.
 	secretKey = "a-secret-key-that-no-plan-may-show"
 )
-
-// missing skips a test for lack of a program, and fails it where everything
-// has to be there.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}
 
 // repository is the folder that this one is in twice.
 func repository(t *testing.T) string {
@@ -97,7 +89,7 @@ func newWorkspace(t *testing.T, cloud string) *workspace {
 	t.Helper()
 	program, err := exec.LookPath("terraform")
 	if err != nil {
-		missing(t, "no terraform in PATH: the policies are not checked. Install Terraform 1.11 or later (https://developer.hashicorp.com/terraform/install)")
+		emulators.Missing(t, "no terraform in PATH: the policies are not checked. Install Terraform 1.11 or later (https://developer.hashicorp.com/terraform/install)")
 	}
 	root, dir := repository(t), t.TempDir()
 	for _, part := range []string{"modules", "live"} {
@@ -145,7 +137,7 @@ func newWorkspace(t *testing.T, cloud string) *workspace {
 	}
 	if out, err := w.run(t, program, "init", "-backend=false", "-no-color"); err != nil {
 		if text := string(out); strings.Contains(text, "Failed to query available provider packages") || strings.Contains(text, "Failed to install provider") || strings.Contains(text, "Could not retrieve") {
-			missing(t, "terraform cannot get the provider, so the policies are not checked:\n"+text)
+			emulators.Missing(t, "terraform cannot get the provider, so the policies are not checked:\n"+text)
 		}
 		t.Fatalf("terraform init: %v\n%s", err, out)
 	}

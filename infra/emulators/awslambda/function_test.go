@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/hitolayer/hito/infra/emulators"
 )
 
 // newFunction deploys the test function.
@@ -279,7 +281,7 @@ func TestForeignArchitecture(t *testing.T) {
 	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
 	path := bootstrap(t, other)
 	if _, err := Launcher(path); errors.Is(err, ErrArchitecture) {
-		missing(t, "no emulator: as root on Debian, apt-get install qemu-user-static: "+err.Error())
+		emulators.Missing(t, "no emulator: as root on Debian, apt-get install qemu-user-static: "+err.Error())
 	}
 	f := newFunction(t, func(f *Function) { f.Bootstrap = path })
 	answer, err := f.Invoke(t.Context(), []byte(`{"do":"echo"}`))

@@ -50,15 +50,6 @@ func bootstrap(t *testing.T, arch string) string {
 	return path
 }
 
-// missing ends a test for want of something from outside: loudly, and for good where all must run.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}
-
 // eventually waits until what holds.
 func eventually(t *testing.T, what func() error) {
 	t.Helper()

@@ -17,7 +17,7 @@ import (
 var koConfig []byte
 
 // ErrNoKo says that ko is not installed.
-var ErrNoKo = errors.New("ko is missing, which builds images: go install github.com/google/ko@v0.19.1, so that PATH has it")
+var ErrNoKo = errors.New("ko IS MISSING, which builds images: go install github.com/google/ko@v0.19.1, so that PATH has it")
 
 // Image is one function's image.
 type Image struct {
