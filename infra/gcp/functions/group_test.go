@@ -199,6 +199,7 @@ func TestLeavingACall(t *testing.T) {
 		time.Sleep(time.Second)
 		close(g.open)
 		wg.Wait()
+		synctest.Wait() // for what is settled of the message that nobody waits for
 		for i, want := range []answer{{context.Canceled, time.Second}, {context.Canceled, 2 * time.Second}, {nil, 3 * time.Second}, {nil, 3 * time.Second}, {context.Canceled, time.Second}} {
 			if !errors.Is(answers[i].err, want.err) || answers[i].after != want.after {
 				t.Errorf("message %d: %v after %v, want %v", i, answers[i].err, answers[i].after, want)
