@@ -63,9 +63,10 @@ func (p *Push) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 var (
-	errMethod = errors.New("only POST is served")
-	errPath   = errors.New("nothing is served at this path")
-	errNobody = errors.New("nobody is let in: no token is configured")
+	errMethod    = errors.New("only POST is served")
+	errPath      = errors.New("nothing is served at this path")
+	errNobody    = errors.New("nobody is let in: no token is configured")
+	errTwoTokens = errors.New("a token in X-Serverless-Authorization is not looked at: send it as Authorization only")
 )
 
 // serve does what a request asks for, and returns its status.
@@ -76,6 +77,10 @@ func (p *Push) serve(r *http.Request) (status int, err error) {
 		return http.StatusMethodNotAllowed, errMethod
 	case p.Token == nil:
 		return http.StatusUnauthorized, errNobody
+	case r.Header.Get("X-Serverless-Authorization") != "":
+		// Cloud Run would check that token and not the one below, which anybody could
+		// then have made. https://cloud.google.com/run/docs/authenticating/service-to-service
+		return http.StatusUnauthorized, errTwoTokens
 	}
 	if err := p.Token.Verify(ctx, r.Header.Get("Authorization")); errors.Is(err, ErrKeys) {
 		return http.StatusServiceUnavailable, err

@@ -88,6 +88,7 @@ func TestPushStatus(t *testing.T) {
 		"below":             {push("/dead-letter/", false), nil, 404, errPath.Error()},
 		"no token":          {edit(push("/", false), func(r *http.Request) { r.Header.Del("Authorization") }), nil, 401, errNoToken.Error()},
 		"no token, swept":   {edit(push("/sweep", false), func(r *http.Request) { r.Header.Del("Authorization") }), nil, 401, errNoToken.Error()},
+		"two tokens":        {edit(push("/", false), func(r *http.Request) { r.Header.Set("X-Serverless-Authorization", "Bearer token") }), nil, 401, errTwoTokens.Error()},
 		"none configured":   {push("/", false), func(p *Push, _ *under) { p.Token = nil }, 401, errNobody.Error()},
 		"keys not there":    {push("/", false), func(p *Push, _ *under) { p.Token = lets(func(string) error { return fmt.Errorf("%w: away", ErrKeys) }) }, 503, ErrKeys.Error()},
 		"nothing scheduled": {push("/sweep", false), func(p *Push, _ *under) { p.Scheduled = nil }, 404, errPath.Error()},
