@@ -41,15 +41,16 @@ locals {
       threshold = var.thresholds.iterator_age_seconds * 1000, period = 60, periods = 5
     } },
     { for key, f in local.consumes : "${key}-stalled" => {
-      runbook = "stalled", severity = "page", missing = "notBreaching"
-      says    = "Records arrive on ${f.stream}, and ${f.name} does not read them, for 5 minutes."
+      # Between tries that fail, relay may pause for minutes.
+      runbook = "stalled", severity = key == "relay" ? "ticket" : "page", missing = "notBreaching"
+      says    = "Records arrive on ${f.stream}, and ${f.name} does not read them, for ${key == "relay" ? 30 : 5} minutes."
       metrics = {
         arrived = { namespace = "AWS/Kinesis", name = "IncomingRecords", dimensions = { StreamName = f.stream }, statistic = "Sum" }
         # Only a stream's invocations have an age: a redrive queue's and a schedule's would hide that the stream has none.
         reads = merge(local.lambda[key], { name = "IteratorAge", statistic = "SampleCount" })
       }
       expression = "IF(FILL(arrived, 0) > 0 AND FILL(reads, 0) == 0, 1, 0)"
-      threshold  = 0, period = 60, periods = 5
+      threshold  = 0, period = 60, periods = key == "relay" ? 30 : 5
     } },
   )
 
@@ -102,13 +103,13 @@ locals {
   relay_alarms = merge(
     { for key in setintersection(["relay"], keys(var.functions)) : "relay-lag" => {
       runbook = "relay-lag", severity = "page", missing = "notBreaching"
-      says    = "What was accepted here reaches the other cloud more than ${var.thresholds.relay_lag_seconds} s later, or not at all, for 5 minutes."
+      says    = "What was accepted here reaches the other cloud more than ${var.thresholds.relay_lag_seconds} s later, or not at all, in 10 of 15 minutes."
       metrics = {
         lag = merge(local.own.relay, { name = "relay_lag", statistic = "Maximum" })
         age = merge(local.lambda.relay, { name = "IteratorAge", statistic = "Maximum" })
       }
       expression = "MAX([FILL(lag, 0), FILL(age, 0)])"
-      threshold  = var.thresholds.relay_lag_seconds * 1000, period = 60, periods = 5
+      threshold  = var.thresholds.relay_lag_seconds * 1000, period = 300, periods = 3, breaching = 2
     } },
     { for key in setintersection(["relay"], keys(var.functions)) : "beacon-failing-over" => {
       runbook   = "move-traffic", severity = "ticket", missing = "notBreaching"

@@ -41,7 +41,7 @@ run "relay" {
   }
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.this["relay-lag"].threshold == 3600000 && startswith(aws_cloudwatch_metric_alarm.this["relay-lag"].alarm_description, "[page]") &&
+      aws_cloudwatch_metric_alarm.this["relay-lag"].threshold == 3600000 && startswith(aws_cloudwatch_metric_alarm.this["relay-stalled"].alarm_description, "[ticket]") && startswith(aws_cloudwatch_metric_alarm.this["relay-lag"].alarm_description, "[page]") &&
       toset([for q in aws_cloudwatch_metric_alarm.this["relay-lag"].metric_query : one(q.metric[*].metric_name)]) == toset(["relay_lag", "IteratorAge", null])
     )
     error_message = "An hour's lag must wake somebody, also when nothing can be shipped, which has no lag."

@@ -81,6 +81,17 @@ run "own_certificate" {
   }
 }
 
+run "certificate_in_a_map" {
+  variables {
+    kind   = "load_balancer"
+    domain = { name = "t.shop.example", certificate = "//certificatemanager.googleapis.com/projects/hito-test/locations/global/certificateMaps/hito" }
+  }
+  assert {
+    condition     = google_compute_target_https_proxy.this[0].certificate_map == var.domain.certificate && google_compute_target_https_proxy.this[0].ssl_certificates == null && length(google_compute_managed_ssl_certificate.this) == 0
+    error_message = "A map of certificates is told by another name."
+  }
+}
+
 run "kind_is_known" {
   command = plan
   variables {
