@@ -49,8 +49,10 @@ func function(name, bootstrap, url string) *awslambda.Function {
 		Env: map[string]string{
 			"HITO_TABLE": "hito", "HITO_PROJECTS_BUCKET": bucket, "HITO_RAW_STREAM": "raw", "HITO_ENRICHED_STREAM": "enriched",
 			"HITO_ACTIONS_STREAM": url + "/actions", "HITO_SECRET": secret,
+			"HITO_PEER_STREAM": "projects/p/topics/peer", "HITO_PEER_IDENTITY": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/aws#peer@p.iam.gserviceaccount.com",
 		},
-		Endpoints:   map[string]string{"AWS_ENDPOINT_URL": url},
+		// Nothing of the other cloud is called as a function starts.
+		Endpoints:   map[string]string{"AWS_ENDPOINT_URL": url, "PUBSUB_EMULATOR_HOST": "127.0.0.1:1"},
 		Credentials: sdk.Credentials{AccessKeyID: "test", SecretAccessKey: "test", SessionToken: "test"},
 	}
 }
@@ -61,6 +63,7 @@ var events = map[string]string{
 	"profile": `{"version":"2.0","rawPath":"/none","headers":{},"requestContext":{"http":{"method":"GET","path":"/none","sourceIp":"192.0.2.1"}}}`,
 	"enrich":  `{"Records":[]}`,
 	"score":   `{"Records":[]}`,
+	"relay":   `{"Records":[]}`,
 }
 
 // start starts a function once, has it answer once, and ends it.

@@ -78,6 +78,7 @@ func (s *stand) function(name, binary string) *gcpfunctions.Function {
 			"HITO_TABLE": "projects/p/instances/i/tables/t", "HITO_PROJECTS_BUCKET": bucket, "HITO_RAW_STREAM": "projects/p/topics/raw",
 			"HITO_ENRICHED_STREAM": "projects/p/topics/enriched", "HITO_ACTIONS_STREAM": "projects/p/topics/actions", "HITO_SECRET": secret,
 			"HITO_PUSH_AUDIENCE": name, "HITO_PUSH_ACCOUNT": "push@p.iam.gserviceaccount.com",
+			"HITO_PEER_STREAM": "arn:aws:kinesis:eu-west-1:123456789012:stream/peer", "HITO_PEER_IDENTITY": "arn:aws:iam::123456789012:role/peer", "HITO_PEER_REGION": "eu-west-1",
 		},
 		Endpoints: map[string]string{
 			"STORAGE_EMULATOR_HOST": s.buckets.URL, "SECRETMANAGER_EMULATOR_HOST": s.api.URL,
