@@ -1,5 +1,5 @@
 // Command hito is all of hito's functions in one process, and what its operator
-// works with: run, send, tail, profile, check, load and bench.
+// works with: run, send, tail, profile, compare, check, load and bench.
 package main
 
 import (
@@ -22,6 +22,7 @@ type cli struct {
 	Send    sendCmd    `cmd:"" help:"Send events: one from flags, NDJSON, a web server's access log, or a demonstration's shoppers."`
 	Tail    tailCmd    `cmd:"" help:"Print enriched events as they arrive."`
 	Profile profileCmd `cmd:"" help:"Print one person's live profile."`
+	Compare compareCmd `cmd:"" help:"Compare what two clouds know of the same persons."`
 	Check   checkCmd   `cmd:"" help:"Check projects' rules files."`
 	Load    loadCmd    `cmd:"" help:"Put bounded load on a running hito and report what it did."`
 	Bench   benchCmd   `cmd:"" help:"Measure a fresh hito on this machine."`

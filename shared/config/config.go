@@ -25,9 +25,19 @@ type Server struct {
 
 // Client is what the commands that talk to a running hito take from their environment.
 type Client struct {
-	URL       string `name:"url" env:"HITO_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where hito is."`
-	WriteKey  string `env:"HITO_WRITE_KEY" default:"demo" placeholder:"KEY" help:"Project's write key, to send with."`
+	URL      string `name:"url" env:"HITO_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where hito is."`
+	WriteKey string `env:"HITO_WRITE_KEY" default:"demo" placeholder:"KEY" help:"Project's write key, to send with."`
+	Secret   `embed:""`
+}
+
+// Secret is the key that commands read with.
+type Secret struct {
 	SecretKey string `env:"HITO_SECRET_KEY" default:"demo-secret" placeholder:"KEY" help:"Project's secret key, to read with."`
+}
+
+// Other is the key to read with on the other one of two clouds.
+type Other struct {
+	OtherSecretKey string `env:"HITO_OTHER_SECRET_KEY" placeholder:"KEY" help:"Project's secret key on the second cloud, to compare; empty means the same."`
 }
 
 // Variable is one environment variable.
@@ -45,7 +55,9 @@ type Variable struct {
 
 // Variables returns the operator's binary's, in the order declared.
 func Variables() []Variable {
-	return append(variables(reflect.TypeFor[Server]()), variables(reflect.TypeFor[Client]())...)
+	all := variables(reflect.TypeFor[Server]())
+	all = append(all, variables(reflect.TypeFor[Client]())...)
+	return append(all, variables(reflect.TypeFor[Other]())...)
 }
 
 // FunctionVariables returns the deployed functions', in the order declared.
@@ -54,6 +66,10 @@ func FunctionVariables() []Variable { return variables(reflect.TypeFor[Function]
 func variables(t reflect.Type) []Variable {
 	var vars []Variable
 	for f := range t.Fields() {
+		if f.Anonymous {
+			vars = append(vars, variables(f.Type)...)
+			continue
+		}
 		vars = append(vars, Variable{
 			Name: f.Tag.Get("env"), Default: f.Tag.Get("default"), Help: f.Tag.Get("help"),
 			Required: f.Tag.Get("required") == "true", RequiredBy: needers(f), Functions: takers(f), Cloud: f.Tag.Get("cloud"),
