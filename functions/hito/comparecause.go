@@ -32,14 +32,13 @@ func readSide(body []byte) (*side, error) {
 	return s, nil
 }
 
-// flatten takes objects apart; what else there is are values.
+// flatten takes objects apart. What is null is as if it were not there.
 func flatten(into map[string]json.RawMessage, path string, value json.RawMessage) {
 	var object map[string]json.RawMessage
-	if json.Unmarshal(value, &object) != nil || object == nil {
+	if json.Unmarshal(value, &object) != nil {
 		var compact bytes.Buffer
 		_ = json.Compact(&compact, value) // it is JSON: it was part of what was read
 		into[path] = compact.Bytes()
-		return
 	}
 	for key, v := range object {
 		if path != "" {
@@ -50,7 +49,7 @@ func flatten(into map[string]json.RawMessage, path string, value json.RawMessage
 }
 
 // difference is a field that has two values, of the first cloud and of the
-// second; null where there is none.
+// second.
 type difference struct {
 	Field  string             `json:"field"`
 	Values [2]json.RawMessage `json:"values"`

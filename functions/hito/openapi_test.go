@@ -207,13 +207,16 @@ func (o operation) target() string {
 	return target
 }
 
-// serveAPI runs everything in this process.
-func serveAPI(t *testing.T) string {
+// serveAPI runs everything in this process, with edited project files.
+func serveAPI(t *testing.T, edits ...func(projects string)) string {
 	t.Helper()
 	dir := t.TempDir()
 	c := config.Server{Data: dir, Projects: filepath.Join(dir, "projects"), Memory: 128 << 20, Retention: time.Hour, DiskLimit: 1 << 30}
 	if err := layOut(c.Projects); err != nil {
 		t.Fatal(err)
+	}
+	for _, edit := range edits {
+		edit(c.Projects)
 	}
 	p, err := openPipeline(t.Context(), c, slog.New(slog.DiscardHandler))
 	if err != nil {
