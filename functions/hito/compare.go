@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -29,7 +27,7 @@ type compareCmd struct {
 	First     string        `arg:"" help:"Where one cloud's read API is."`
 	Second    string        `arg:"" help:"Where the other's is."`
 	ID        []string      `sep:"none" placeholder:"ID" help:"A person: user_id:<id> or anonymous_id:<id>. May be repeated."`
-	IDs       string        `name:"ids" placeholder:"FILE" help:"File of such ids, one per line; - is standard input."`
+	IDs       []byte        `name:"ids" type:"filecontent" placeholder:"FILE" help:"File of such ids, one per line; - is standard input."`
 	Sample    int           `placeholder:"N" help:"Compare N of the persons given, at random."`
 	Patience  time.Duration `default:"30s" help:"How long to ask again for a person who differs."`
 	Tolerance float64       `default:"0.001" help:"How far scores, and metrics that fade, may be apart, as a part of the larger."`
@@ -51,24 +49,18 @@ const (
 	maxProfile  = 4 << 20
 )
 
-func (c *compareCmd) Run(ctx context.Context) error { return c.run(ctx, os.Stdin, os.Stdout) }
+func (c *compareCmd) Run(ctx context.Context) error { return c.run(ctx, os.Stdout) }
 
-func (c *compareCmd) run(ctx context.Context, in io.Reader, out io.Writer) error {
-	ids, err := c.persons(in)
-	if err == nil {
-		err = c.check()
-	}
+func (c *compareCmd) run(ctx context.Context, out io.Writer) error {
+	persons, err := c.persons()
 	if err != nil {
 		return usageError{err}
 	}
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	places := make(chan struct{}, askAtOnce)
-	persons := make([]*comparison, len(ids))
 	var all sync.WaitGroup
-	for i, id := range ids {
-		p := &comparison{ID: id}
-		persons[i] = p
+	for _, p := range persons {
 		all.Go(func() {
 			if err := c.settle(ctx, p, places); err != nil {
 				giveUp(err)
@@ -88,56 +80,33 @@ func (c *compareCmd) run(ctx context.Context, in io.Reader, out io.Writer) error
 	return nil
 }
 
-func (c *compareCmd) check() error {
+// persons returns whom to compare, each once.
+func (c *compareCmd) persons() (persons []*comparison, err error) {
 	for _, text := range []string{c.First, c.Second} {
 		// A password in an address would be printed with it.
 		if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-			return errors.New("an address is like https://profiles.example, without user and password")
+			return nil, errors.New("an address is like https://profiles.example, without user and password")
 		}
 	}
 	if c.Sample < 0 || c.Patience < 0 || c.Tolerance < 0 {
-		return errors.New("--sample, --patience and --tolerance cannot be negative")
+		return nil, errors.New("--sample, --patience and --tolerance cannot be negative")
 	}
-	return nil
-}
-
-// persons returns whom to compare, each once.
-func (c *compareCmd) persons(in io.Reader) ([]string, error) {
-	ids := slices.Clone(c.ID)
-	if c.IDs != "" {
-		if c.IDs != "-" {
-			file, err := os.Open(c.IDs)
-			if err != nil {
-				return nil, err
-			}
-			defer file.Close()
-			in = file
-		}
-		lines := bufio.NewScanner(in)
-		for lines.Scan() {
-			if line := lines.Text(); line != "" {
-				ids = append(ids, line)
-			}
-		}
-		if err := lines.Err(); err != nil {
-			return nil, fmt.Errorf("read %s: %w", c.IDs, err)
-		}
-	}
-	for _, s := range ids {
+	ids := append(strings.FieldsFunc(string(c.IDs), func(r rune) bool { return r == '\n' || r == '\r' }), c.ID...)
+	slices.Sort(ids)
+	for _, s := range slices.Compact(ids) {
 		if kind, id, _ := strings.Cut(s, ":"); kind != "user_id" && kind != "anonymous_id" || id == "" {
 			return nil, fmt.Errorf("%q is not user_id:<id> or anonymous_id:<id>", s)
 		}
+		persons = append(persons, &comparison{ID: s})
 	}
-	if len(ids) == 0 {
+	if len(persons) == 0 {
 		return nil, errors.New("nobody to compare: give --id or --ids")
 	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	if c.Sample > 0 && c.Sample < len(ids) {
-		rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
-		ids = ids[:c.Sample]
+	if c.Sample > 0 && c.Sample < len(persons) {
+		rand.Shuffle(len(persons), func(i, j int) { persons[i], persons[j] = persons[j], persons[i] })
+		persons = persons[:c.Sample]
 	}
-	return ids, nil
+	return persons, nil
 }
 
 // comparison is how two clouds differ in a person.
@@ -244,22 +213,25 @@ func (c *compareCmd) claimedElsewhere(ctx context.Context, sides [2]*side) (bool
 }
 
 // profile reads a person's profile of the first cloud (0) or the second (1), nil when it knows nobody by the id.
-func (c *compareCmd) profile(ctx context.Context, which int, id string) (*side, error) {
+func (c *compareCmd) profile(ctx context.Context, which int, id string) (s *side, err error) {
 	client := config.Client{URL: c.First, Secret: c.Secret}
 	if which == 1 {
-		client = config.Client{URL: c.Second, Secret: config.Secret{SecretKey: cmp.Or(c.OtherSecretKey, c.SecretKey)}}
+		client.URL, client.SecretKey = c.Second, cmp.Or(c.OtherSecretKey, c.SecretKey)
 	}
-	for attempt := 1; ; attempt++ {
-		s, err := readProfile(ctx, client, id)
-		if _, passing := errors.AsType[*retryError](err); !passing || attempt == askAttempts {
+	for attempt := range askAttempts {
+		if attempt > 0 {
+			select {
+			case <-time.After(backoff(attempt)):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		s, err = readProfile(ctx, client, id)
+		if _, passing := errors.AsType[*retryError](err); !passing {
 			return s, err
 		}
-		select {
-		case <-time.After(backoff(attempt)):
-		case <-ctx.Done():
-			return nil, err
-		}
 	}
+	return nil, err
 }
 
 func readProfile(ctx context.Context, c config.Client, selector string) (*side, error) {
@@ -271,22 +243,21 @@ func readProfile(ctx context.Context, c config.Client, selector string) (*side, 
 		return nil, &retryError{err: err}
 	}
 	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
+		return nil, &retryError{err: refusal(c, resp)}
+	case resp.StatusCode == http.StatusNotFound:
+		var answer struct{ Error struct{ Code string } }
+		if json.NewDecoder(resp.Body).Decode(&answer) != nil || answer.Error.Code != "unknown_person" {
+			return nil, fmt.Errorf("%s answers 404, and not as hito's read API does", c.URL)
+		}
+		return nil, nil
+	case resp.StatusCode != http.StatusOK:
+		return nil, refusal(c, resp)
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProfile))
 	if err != nil {
 		return nil, &retryError{err: fmt.Errorf("read from %s: %w", c.URL, err)}
-	}
-	// Not every 404 is a person who is not there: the address may be wrong.
-	var refused struct{ Error struct{ Code string } }
-	if resp.StatusCode == http.StatusNotFound && json.Unmarshal(body, &refused) == nil && refused.Error.Code == "unknown_person" {
-		return nil, nil
-	}
-	if resp.StatusCode != http.StatusOK {
-		resp.Body = io.NopCloser(bytes.NewReader(body))
-		err := refusal(c, resp)
-		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500 {
-			err = &retryError{err: err}
-		}
-		return nil, err
 	}
 	s, err := readSide(body)
 	if err != nil {
@@ -306,7 +277,11 @@ func (c *compareCmd) print(w io.Writer, persons []*comparison) error {
 				return err
 			}
 		} else if p.Outcome != "equal" {
-			fmt.Fprintln(table, p)
+			what := strings.Join(p.fields(), ", ")
+			if p.Outcome == "late" {
+				what = fmt.Sprintf("equal after %.1fs", p.LateSeconds)
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", printable(p.ID), p.Outcome, cmp.Or(p.Cause, "-"), cmp.Or(p.Where, "-"), printable(what))
 		}
 	}
 	if c.JSON {
@@ -320,21 +295,13 @@ func (c *compareCmd) print(w io.Writer, persons []*comparison) error {
 	return err
 }
 
-// String is a row of a table, for people.
-func (p *comparison) String() string {
-	cells := []string{p.ID, p.Outcome, cmp.Or(p.Cause, "-"), cmp.Or(p.Where, "-")}
-	if p.Outcome == "late" {
-		cells[1] = fmt.Sprintf("late %.1fs", p.LateSeconds)
-	}
+// fields names what differs, for people: the first few.
+func (p *comparison) fields() (names []string) {
 	for i, d := range p.Differences {
 		if i == 4 {
-			cells = append(cells, fmt.Sprintf("and %d more", len(p.Differences)-i))
-			break
+			return append(names, fmt.Sprintf("%d more", len(p.Differences)-i))
 		}
-		cells = append(cells, d.Field)
+		names = append(names, d.Field)
 	}
-	for i := range cells {
-		cells[i] = printable(cells[i])
-	}
-	return strings.Join(cells[:4], "\t") + "\t" + strings.Join(cells[4:], " ")
+	return names
 }

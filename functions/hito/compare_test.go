@@ -64,7 +64,7 @@ func compareOf(first, second string, ids ...string) *compareCmd {
 func compared(t *testing.T, c *compareCmd) ([]comparison, error) {
 	t.Helper()
 	var out bytes.Buffer
-	failed := c.run(t.Context(), strings.NewReader(""), &out)
+	failed := c.run(t.Context(), &out)
 	var all []comparison
 	for lines := json.NewDecoder(&out); ; {
 		var one comparison
@@ -267,7 +267,7 @@ func TestCompareNeedsBothClouds(t *testing.T) {
 	for name, x := range map[string]struct {
 		url, says string
 	}{
-		"another 404":   {before(t, cloud, answer(404, `{"error":{"code":"not_found","message":"no such path"}}`)), "no such path"},
+		"another 404":   {before(t, cloud, answer(404, `{"error":{"code":"not_found","message":"no such path"}}`)), "404, and not"},
 		"no hito":       {before(t, cloud, answer(200, "<html>")), "does not answer with a profile"},
 		"other JSON":    {before(t, cloud, answer(200, "{}")), "does not answer with a profile"},
 		"refuses":       {before(t, cloud, answer(403, "go away")), "403"},
@@ -293,7 +293,7 @@ func TestCompareNeedsBothClouds(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := compareOf(cloud, cloud, "user_id:u1").run(ctx, nil, io.Discard); err == nil {
+	if err := compareOf(cloud, cloud, "user_id:u1").run(ctx, io.Discard); err == nil {
 		t.Error("interrupted, it says that all is equal")
 	}
 }
@@ -317,15 +317,23 @@ func TestCompareUsesEachCloudsKey(t *testing.T) {
 }
 
 func TestComparePersons(t *testing.T) {
-	c := compareCmd{ID: []string{"user_id:b"}, IDs: "-"}
-	ids, err := c.persons(strings.NewReader("anonymous_id:a:1,2\r\n\nuser_id:b\nuser_id:c"))
+	persons := func(c *compareCmd) (ids []string, err error) {
+		all, err := c.persons()
+		for _, p := range all {
+			ids = append(ids, p.ID)
+		}
+		return ids, err
+	}
+	c := compareOf("http://a", "https://b", "user_id:b")
+	c.IDs = []byte("anonymous_id:a:1,2\r\n\nuser_id:b\nuser_id:c")
+	ids, err := persons(c)
 	if want := []string{"anonymous_id:a:1,2", "user_id:b", "user_id:c"}; err != nil || !slices.Equal(ids, want) {
 		t.Errorf("%q, %v", ids, err)
 	}
-	c.Sample = 2
+	c.IDs, c.Sample = []byte("user_id:b\nuser_id:b\nuser_id:c\nuser_id:d\n"), 2
 	seen := map[string]bool{}
 	for range 200 {
-		ids, err := c.persons(strings.NewReader("user_id:b\nuser_id:b\nuser_id:c\nuser_id:d"))
+		ids, err := persons(c)
 		if err != nil || len(ids) != 2 || ids[0] == ids[1] {
 			t.Fatalf("%q, %v", ids, err)
 		}
@@ -334,9 +342,18 @@ func TestComparePersons(t *testing.T) {
 	if len(seen) != 3 {
 		t.Errorf("of three persons only %v are sampled", seen)
 	}
-	for _, text := range []string{"u1", "email:x", "user_id:", ""} {
-		if ids, err := (&compareCmd{IDs: "-"}).persons(strings.NewReader(text)); err == nil {
-			t.Errorf("%q is taken for %q", text, ids)
+	for _, id := range []string{"u1", "email:x", "user_id:"} {
+		if ids, err := persons(compareOf("http://a", "http://b", id)); err == nil {
+			t.Errorf("%q is taken for %q", id, ids)
+		}
+	}
+	if ids, err := persons(compareOf("http://a", "http://b")); err == nil {
+		t.Errorf("nobody is taken for %q", ids)
+	}
+	for _, address := range []string{"a", "ftp://a", "http://", "https://me:secret-word@a", ""} {
+		_, err := persons(compareOf("http://a", address, "user_id:b"))
+		if err == nil || strings.Contains(err.Error(), "secret-word") {
+			t.Errorf("%q: %v", address, err)
 		}
 	}
 }

@@ -48,8 +48,7 @@ func flatten(into map[string]json.RawMessage, path string, value json.RawMessage
 	}
 }
 
-// difference is a field that has two values, of the first cloud and of the
-// second.
+// difference is a field that has two values: of the first cloud, and of the second.
 type difference struct {
 	Field  string             `json:"field"`
 	Values [2]json.RawMessage `json:"values"`
@@ -117,6 +116,11 @@ func explain(sides [2]*side, differ []difference, elsewhere bool, now time.Time)
 	if sides[1].Events.Total > sides[0].Events.Total {
 		more = 1
 	}
+	others := func(prefixes ...string) func(difference) bool {
+		return func(d difference) bool {
+			return !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(d.Field, p) })
+		}
+	}
 	switch {
 	case lacks[0] && lacks[1]:
 		return "behind", -1
@@ -124,18 +128,16 @@ func explain(sides [2]*side, differ []difference, elsewhere bool, now time.Time)
 		return "behind", 0
 	case lacks[1]:
 		return "behind", 1
-	case sides[0].Events.Total != sides[1].Events.Total && repeats[more]:
+	case sides[0].Events.Total == sides[1].Events.Total:
+	case repeats[more]:
 		return "counted twice", more
-	case sides[0].Events.Total != sides[1].Events.Total:
+	default:
 		return "counted twice or lost", more
 	}
-	ruled := func(d difference) bool {
-		return strings.HasPrefix(d.Field, "metrics") || strings.HasPrefix(d.Field, "scores") || d.Field == "segments"
-	}
 	switch {
-	case !slices.ContainsFunc(differ, func(d difference) bool { return !ruled(d) }):
+	case !slices.ContainsFunc(differ, others("metrics.", "scores.", "segments")):
 		return "rules differ", -1
-	case slices.ContainsFunc(differ, func(d difference) bool { return d.Field == "anonymous_ids" || d.Field == "user_id" }):
+	case !slices.ContainsFunc(differ, others("metrics.", "scores.", "segments", "anonymous_ids", "user_id")):
 		return "claims differ", -1
 	}
 	return "unexplained", -1
