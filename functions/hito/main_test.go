@@ -34,15 +34,18 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// serveScript starts a hito on the script's data directory and sets HITO_URL.
+// serveScript starts a hito on a data directory, "data" unless given, and sets HITO_URL.
 func serveScript(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("serve cannot be negated")
 	}
 	executable, err := exec.LookPath("hito")
 	ts.Check(err)
-	log := &lockedBuffer{}
-	c, err := startChild(context.Background(), executable, ts.MkAbs("data"), log)
+	log, data := &lockedBuffer{}, "data"
+	if len(args) > 0 {
+		data = args[0]
+	}
+	c, err := startChild(context.Background(), executable, ts.MkAbs(data), log)
 	ts.Check(err)
 	ts.Setenv("HITO_URL", c.url)
 	ts.Defer(func() {
