@@ -90,6 +90,8 @@ func TestCompareTellsCauses(t *testing.T) {
 		return events
 	}
 	twice := eventOf("t1", 5*minute, `"userId":"twice"`)
+	middle := series("middle", 5)
+	tie := eventOf("tie8", 3*time.Hour, `"userId":"tie"`)
 	for name, x := range map[string]struct {
 		ask             string // when it is not the name as user_id
 		both, aws, gcp  []string
@@ -104,12 +106,15 @@ func TestCompareTellsCauses(t *testing.T) {
 		"behind":      {both: series("behind", 12), aws: []string{eventOf("b", minute, `"userId":"behind"`)}, outcome: "different", cause: "behind", where: gcp, fields: []string{"events.total", "last_seen", "recent"}, without: []string{"first_seen", "user_id"}},
 		"ahead":       {both: series("ahead", 2), gcp: []string{eventOf("a", minute, `"userId":"ahead"`)}, outcome: "different", cause: "behind", where: aws},
 		"between":     {both: series("between", 3), aws: []string{eventOf("i", 2*time.Hour+90*time.Second, `"userId":"between"`)}, outcome: "different", cause: "behind", where: gcp, without: []string{"last_seen", "first_seen"}},
+		"middle":      {aws: middle, gcp: middle[2:3], outcome: "different", cause: "behind", where: gcp},
+		"tie":         {both: append(series("tie", 8), tie, strings.NewReplacer("tie8", "tie9", "Added", "Removed").Replace(tie)), gcp: []string{eventOf("tie10", minute, `"userId":"tie"`)}, outcome: "different", cause: "behind", where: aws},
 		"apart":       {aws: []string{eventOf("x", minute, `"userId":"apart"`)}, gcp: []string{eventOf("y", 2*minute, `"userId":"apart"`)}, outcome: "different", cause: "behind"},
 		"new":         {aws: []string{eventOf("n", minute, `"userId":"new"`)}, outcome: "missing", cause: "behind or erased", where: gcp},
 		"gone":        {both: []string{eventOf("g", 2*day, `"userId":"gone"`)}, erase: true, outcome: "missing", cause: "erased", where: gcp},
 		"back":        {both: series("back", 12), erase: true, after: []string{eventOf("k", minute, `"userId":"back"`)}, outcome: "different", cause: "erased", where: gcp},
 		"claimed":     {aws: nil, both: []string{eventOf("c1", minute, `"userId":"claimed","anonymousId":"ac"`)}, gcp: []string{eventOf("c2", 2*minute, `"userId":"claimer","anonymousId":"ac"`)}, outcome: "different", cause: "claims differ"},
 		"by browser":  {ask: "anonymous_id:ab", both: []string{eventOf("d1", minute, `"userId":"d1","anonymousId":"ab"`)}, gcp: []string{eventOf("d2", 2*minute, `"userId":"d2","anonymousId":"ab"`)}, outcome: "different", cause: "claims differ"},
+		"browsed":     {both: []string{eventOf("f1", 3*minute, `"anonymousId":"af"`), eventOf("f2", 2*minute, `"userId":"browsed","anonymousId":"af"`)}, gcp: []string{eventOf("f3", 4*minute, `"userId":"f3","anonymousId":"af"`)}, outcome: "different", cause: "claims differ"},
 		"not claimed": {ask: "anonymous_id:an", both: []string{eventOf("e1", 2*minute, `"anonymousId":"an"`)}, aws: []string{eventOf("e2", minute, `"userId":"e","anonymousId":"an"`)}, outcome: "different", cause: "behind", where: gcp},
 		"twice":       {both: []string{twice}, gcp: []string{strings.Replace(twice, "t1", "t2", 1)}, outcome: "different", cause: "counted twice", where: gcp},
 		"long ago":    {both: series("long ago", 14), gcp: []string{eventOf("l", 2*time.Hour+13*minute+time.Second, `"userId":"long ago"`)}, outcome: "different", cause: "counted twice or lost", where: gcp},
