@@ -2,13 +2,11 @@ package bigtable
 
 import (
 	"fmt"
-	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
-	"sync"
 	"testing"
-	"time"
 
 	"cloud.google.com/go/bigtable"
 	"google.golang.org/grpc"
@@ -67,92 +65,61 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
-// TestSummedUp: hours that are over become one row, once; totals stay as they are.
-func TestSummedUp(t *testing.T) {
-	host := emulators.Bigtable(t)
-	f := &faults{rng: rand.New(rand.NewPCG(7, 8)), before: 0.1, after: 0.1}
-	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	now := start
-	l := &Ledger{Table: table(t, host, grpc.WithUnaryInterceptor(f.unary)), Now: func() time.Time { return now }}
-	book := func(i int) {
+// TestLedgerRows: however many hours there were, a project has as many rows as
+// there are slots and shards, and each hour its own minutes.
+func TestLedgerRows(t *testing.T) {
+	l := &Ledger{Table: table(t, emulators.Bigtable(t))}
+	const begin, hours = 29_000_040, 2*ledgerSlots + 100
+	minute := func(i int) int64 { return begin + int64(i)*60 + int64(i%60) }
+	var deltas []ledger.Delta
+	want := ledger.Totals{Segments: map[string]int64{}}
+	for i := range hours {
+		d := ledger.Delta{Project: "shop", Minute: minute(i), People: 1, Counts: ledger.Counts{Accepted: int64(i), Scored: 1}, Segments: map[string]int64{"big": int64(i % 3), "gone": int64(1 - i%2*2)}}
+		deltas = append(deltas, d)
+		want.Add(d)
+	}
+	delete(want.Segments, "gone")
+	book := func(id string, d ...ledger.Delta) {
 		t.Helper()
-		at := now.Unix() / 60
-		deltas := []ledger.Delta{
-			{Project: "shop", Source: "m", Minute: at, Counts: ledger.Counts{Accepted: 3, Scored: 2, Duplicate: 1}, People: 1, Segments: map[string]int64{"vip": 1, "gone": 1 - 2*int64(i%2)}},
-			{Project: "news", Source: "m", Minute: at, Counts: ledger.Counts{Accepted: 1, Scored: 1}},
-		}
-		if err := l.CommitOnce(t.Context(), fmt.Sprint("m", i), deltas); err != nil {
-			t.Fatal(err)
+		for range 2 {
+			if err := l.CommitOnce(t.Context(), id, d); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	check := func(n int64) {
+	check := func(rows int) {
 		t.Helper()
-		want := ledger.Totals{Counts: ledger.Counts{Accepted: 3 * n, Scored: 2 * n, Duplicate: n}, People: n, Segments: map[string]int64{"vip": n}}
-		if n%2 == 1 {
-			want.Segments["gone"] = 1
-		}
-		if n == 0 {
-			want.Segments = map[string]int64{}
-		}
 		if got, err := l.Totals(t.Context(), "shop"); err != nil || !reflect.DeepEqual(got, want) {
-			t.Fatalf("%+v, %v, want %+v", got, err, want)
+			t.Errorf("%+v, %v, want %+v", got, err, want)
+		}
+		n := 0
+		if err := l.Table.ReadRows(t.Context(), bigtable.InfiniteRange(""), func(bigtable.Row) bool { n++; return true }); err != nil || n > rows {
+			t.Errorf("%d rows, %v, want %d at most", n, err, rows)
 		}
 	}
-	hours := func() (n int) {
-		t.Helper()
-		last, err := l.summed(t.Context(), "shop", func(int64, string, int64) {})
-		if err == nil {
-			err = l.read(t.Context(), "shop", last+1, 9_999_999_999, bigtable.ColumnFilter("hour/a"), func(int64, string, int64) { n++ })
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	check(0)
-	const booked = 60
-	for i := range booked {
-		book(i)
-		now = now.Add(7 * 24 * time.Hour)
-		check(int64(i + 1))
-		if i%5 == 0 {
-			var sumUps sync.WaitGroup
-			for range 4 { // at once, which counts nothing twice
-				sumUps.Go(func() {
-					if err := l.sumUp(t.Context(), "shop"); err != nil {
-						t.Error(err)
-					}
-				})
+	book("m", deltas...)
+	check(ledgerSlots)
+	for at := range hours { // of which some are in the last slots and the first
+		for _, span := range []int{0, 1, 24} {
+			to := min(at+span, hours-1)
+			if span != 0 && at%7 != 0 {
+				continue
 			}
-			sumUps.Wait()
-			check(int64(i + 1))
-			if n := hours(); n > 16 {
-				t.Errorf("%d hours are open after %d weeks", n, i)
+			var want []ledger.Minute
+			for i := at; i <= to; i++ {
+				want = append(want, ledger.Minute{Minute: minute(i), Counts: deltas[i].Counts, InFlight: deltas[i].Counts.InFlight()})
+			}
+			if got, err := l.Minutes(t.Context(), "shop", minute(at), minute(to)); err != nil || !slices.Equal(got, want) {
+				t.Fatalf("hours %d to %d: %+v, %v, want %+v", at, to, got, err, want)
 			}
 		}
 	}
-	if minutes, err := l.Minutes(t.Context(), "shop", start.Unix()/60, start.Unix()/60); err != nil || len(minutes) != 1 || minutes[0].Accepted != 3 {
-		t.Errorf("a minute that is summed up: %+v, %v", minutes, err)
+	// Into what is long ago, to come, and no time at all.
+	more := []int64{minute(0), minute(0) - 10*365*24*60, minute(0) + 10*365*24*60, 0, -1, math.MaxInt64, math.MinInt64}
+	for i, at := range more {
+		d := ledger.Delta{Project: "shop", Minute: at, Counts: ledger.Counts{Accepted: 1}}
+		book(fmt.Sprint("more", i), d)
+		want.Add(d)
 	}
-	// What nobody sums up on purpose is summed up now and then.
-	if n := hours(); n < 14 {
-		t.Fatalf("only %d hours are open: this shows too little", n)
-	}
-	before := hours()
-	now = now.Add(2 * open * time.Hour)
-	for i := booked; hours() >= before; i++ {
-		if i == booked+20*rollOneIn {
-			t.Fatal("never summed up")
-		}
-		if id := fmt.Sprint("m", i); sums4096(id) {
-			book(i)
-		}
-	}
-}
-
-// sums4096 tells whether booking an id sums up too.
-func sums4096(id string) bool {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(id))
-	return h.Sum32()/ledgerShards%rollOneIn == 0
+	check(ledgerSlots + len(more))
 }
