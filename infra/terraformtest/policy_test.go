@@ -144,6 +144,7 @@ func TestPolicies(t *testing.T) {
 					t.Run(name+"/metrics", func(t *testing.T) { measured(t, plan) })
 					if len(plan.Of("google_bigtable_table")) > 0 { // of which some tell
 						t.Run(name+"/alarms", func(t *testing.T) { alarmsRing(t, plan) })
+						t.Run(name+"/families", func(t *testing.T) { sameFamilies(t, shown) })
 					}
 					if name == "everything" {
 						t.Run("runbooks", func(t *testing.T) { namesThere(t, plan) })
