@@ -33,17 +33,17 @@ func Bench(b *testing.B, s profile.Store) {
 			}
 			round() // connects
 			b.ReportAllocs()
-			began := cpu(b)
+			began := CPU(b)
 			for b.Loop() {
 				round()
 			}
-			b.ReportMetric(float64((cpu(b)-began).Nanoseconds())/float64(b.N*n), "CPU-ns/fragment")
+			b.ReportMetric(float64((CPU(b)-began).Nanoseconds())/float64(b.N*n), "CPU-ns/fragment")
 		})
 	}
 }
 
-// cpu returns the processor time the process used.
-func cpu(b *testing.B) time.Duration {
+// CPU returns the processor time the process used.
+func CPU(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)
