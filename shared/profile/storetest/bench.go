@@ -12,11 +12,13 @@ import (
 // Bench measures what loading and saving fragments of some 1 KB takes, so many in
 // one call: the time, and the processor time of this process alone.
 func Bench(b *testing.B, s profile.Store) {
+	run := 0 // each has fragments of its own, for emulators remember what was
 	for _, n := range []int{1, 10, 100} {
 		b.Run(fmt.Sprintf("%d", n), func(b *testing.B) {
+			run++
 			keys := make([]profile.Key, n)
 			for i := range keys {
-				keys[i] = profile.Key{Project: "shop", Visitor: fmt.Sprintf("a:%d/%d", n, i)}
+				keys[i] = profile.Key{Project: "shop", Visitor: fmt.Sprintf("a:%d/%d", run, i)}
 			}
 			round := func() {
 				fs, err := s.Load(b.Context(), keys)
