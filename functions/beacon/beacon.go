@@ -55,6 +55,7 @@ type Handler struct {
 	buffers    buffers
 	requests   sync.Pool
 	complained atomic.Int64 // Unix milliseconds
+	failed     atomic.Int64 // since when nothing can be made durable, Unix milliseconds; 0 when it can
 }
 
 // The reasons, beside package event's, why a request is refused.
@@ -117,6 +118,9 @@ const (
 
 // find returns the route of a path; nil when there is none.
 func find(path string) *route {
+	if path == "/health" {
+		return &route{serve: (*Handler).health, methods: get}
+	}
 	path, ok := strings.CutPrefix(path, "/v1/")
 	if !ok {
 		return nil
@@ -251,7 +255,15 @@ func (h *Handler) accept(r *http.Request, rq *request, p *project.Project, data 
 
 // store makes a checked batch durable: first what goes to quarantine, so that a
 // failure in between repeats it under the same identity.
-func (h *Handler) store(ctx context.Context, rq *request) error {
+func (h *Handler) store(ctx context.Context, rq *request) (err error) {
+	defer func() {
+		switch {
+		case err == nil:
+			h.failed.Store(0)
+		case !errors.Is(ctx.Err(), context.Canceled): // else the client has left
+			h.failed.Store(rq.receivedAt)
+		}
+	}()
 	if err := rq.sort(h.Origin, uint32(xxhash.Sum64String(h.NewID()))); err != nil {
 		h.complain(ctx, "encode", rq, err)
 		return errBusy

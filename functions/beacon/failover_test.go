@@ -52,6 +52,7 @@ func TestTwoClouds(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				own, other := &capture{fail: c.own}, &capture{fail: c.other}
 				h := own.handler()
+				h.Now = time.Now
 				raw := &failover.Publisher{Own: own, Other: other, Log: slog.New(slog.DiscardHandler)}
 				if c.hangs {
 					raw.Own = hangs{own}
@@ -67,7 +68,14 @@ func TestTwoClouds(t *testing.T) {
 					if took := time.Since(begin); took != c.took {
 						t.Errorf("took %v, want %v", took, c.took)
 					}
+					// What is asked for a cloud's health says the same, for a minute.
+					if ill := do(h, "GET", "/health", ""); ill.StatusCode != res.StatusCode || ill.Header.Get("Cache-Control") != "no-store" {
+						t.Errorf("/health answers %d, %v", ill.StatusCode, ill.Header)
+					}
 					return res.StatusCode
+				}
+				if status := do(h, "GET", "/health", "").StatusCode; status != 200 {
+					t.Errorf("before anything came /health answers %d", status)
 				}
 				want := 200
 				if c.refused {
@@ -77,6 +85,10 @@ func TestTwoClouds(t *testing.T) {
 					t.Errorf("answered %d, want %d", status, want)
 				}
 				if c.refused {
+					time.Sleep(ill * time.Millisecond)
+					if status := do(h, "GET", "/health", "").StatusCode; status != 200 {
+						t.Errorf("a minute later /health answers %d", status)
+					}
 					own.fail, other.fail, c.took = nil, nil, 0
 					raw.Own = own
 					if status := send(); status != 200 {

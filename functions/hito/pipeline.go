@@ -193,7 +193,7 @@ func (p *pipeline) handler(ending context.Context, c config.Server) http.Handler
 			p.stats.ServeHTTP(w, r)
 		case path == "/v1/ledger", path == "/v1/quarantine", strings.HasPrefix(path, "/v1/profiles/"):
 			p.profile.ServeHTTP(w, r)
-		case strings.HasPrefix(path, "/v1/"):
+		case path == "/health", strings.HasPrefix(path, "/v1/"):
 			p.beacon.ServeHTTP(w, r)
 		case path == "/healthz":
 			health.ServeHTTP(w, r)
