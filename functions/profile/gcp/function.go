@@ -20,5 +20,5 @@ func wire(b *function.Base) (_ http.Handler, err error) {
 	return b.HTTP(&profile.Handler{
 		Projects: b.Projects, Store: b.Store(), Rules: set.Get, Raw: b.Raw(), Ledger: b.Ledger(), Quarantine: b.Quarantine(),
 		Origin: function.Origin, Telemetry: b.Telemetry, Log: b.Log,
-	}), nil
+	}, b.Projects.Fresh), nil
 }

@@ -12,7 +12,12 @@ import (
 func init() { function.Register("relay", wire) }
 
 func wire(b *function.Base) (http.Handler, error) {
-	other := aws.Publisher(b.Lookup, b.PeerIdentity, b.PeerRegion, b.PeerStream)
+	other, err := aws.NewPublisher(b.Lookup, b.PeerIdentity, b.PeerRegion, b.PeerStream)
+	if err != nil {
+		return nil, err
+	}
 	h := &relay.Handler{Origin: function.Origin, Other: other, Limit: relay.PerSecond(b.RelayLimit), Telemetry: b.Telemetry}
-	return b.Tail(h.Handle, h), nil
+	f := b.Tail(h.Handle, h)
+	f.Before = other.Fresh
+	return f, nil
 }

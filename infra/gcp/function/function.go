@@ -149,9 +149,9 @@ func (b *Base) SecretKeys() (project.Source, error) {
 	return &secretmanager.Secret{Client: client, Name: b.Secret}, nil
 }
 
-// HTTP serves a handler to everybody.
-func (b *Base) HTTP(handler http.Handler) http.Handler {
-	return &functions.HTTP{Handler: handler, Before: b.Projects.Fresh, Timeout: b.Timeout, Project: b.project, Log: b.Log}
+// HTTP serves a handler to everybody; before is called as every request begins.
+func (b *Base) HTTP(handler http.Handler, before func(context.Context)) http.Handler {
+	return &functions.HTTP{Handler: handler, Before: before, Timeout: b.Timeout, Project: b.project, Log: b.Log}
 }
 
 // Push puts a handler behind a push subscription and its dead letters, under the

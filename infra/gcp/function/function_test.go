@@ -63,7 +63,7 @@ func serve(how string) {
 		case "http":
 			return b.HTTP(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				_, _ = io.WriteString(w, "projects "+strings.Join(b.Projects.Names(), ", "))
-			})), nil
+			}), b.Projects.Fresh), nil
 		}
 		return b.Push(func(ctx context.Context, records []stream.Record) error {
 			fmt.Println("handles", string(records[0].Data))
