@@ -127,7 +127,9 @@ func TestAway(t *testing.T) {
 		"STS hangs":   func(w *wire, _ *Credentials) { w.trouble.Store(hangs) },
 		"STS is gone": func(w *wire, _ *Credentials) { w.trouble.Store(breaks) },
 		"no metadata": func(_ *wire, c *Credentials) {
-			c.Identity = func(context.Context, string) (string, error) { return "", passing{errors.New("the metadata server is away")} }
+			c.Identity = func(context.Context, string) (string, error) {
+				return "", passing{errors.New("the metadata server is away")}
+			}
 		},
 		"metadata hangs": func(_ *wire, c *Credentials) {
 			c.Identity = func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", passing{ctx.Err()} }
