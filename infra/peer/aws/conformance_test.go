@@ -37,13 +37,16 @@ const deliveries = 5
 // stream says, whatever becomes of credentials meanwhile.
 func TestStreamConformance(t *testing.T) {
 	kinesalite := emulators.Kinesalite(t)
+	// Publishers have up to 32 calls under way at a time, each of which may be made twice:
+	// only so much happens meanwhile that the second one finds good credentials.
 	for name, c := range map[string]struct {
-		leap    time.Duration // by which time goes on with every call
-		revokes bool          // AWS forgets credentials now and then
+		every   int64         // so many calls,
+		leap    time.Duration // time goes on by that,
+		revokes bool          // and AWS forgets all credentials
 	}{
-		"Plain":   {},
-		"Expires": {leap: 7 * time.Minute},
-		"Revokes": {leap: 20 * time.Second, revokes: true},
+		"Plain":   {every: 1},
+		"Expires": {every: 1, leap: 40 * time.Second},
+		"Revokes": {every: 100, leap: 2 * young, revokes: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var clock, calls atomic.Int64
@@ -55,9 +58,11 @@ func TestStreamConformance(t *testing.T) {
 			t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(google.URL, "http://"))
 			guarded := a.Guard(region, "kinesis", through(t, kinesalite))
 			kinesis := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				clock.Add(int64(c.leap))
-				if c.revokes && calls.Add(1)%20 == 0 {
-					a.Revoke()
+				if calls.Add(1)%c.every == 0 {
+					clock.Add(int64(c.leap))
+					if c.revokes {
+						a.Revoke()
+					}
 				}
 				guarded.ServeHTTP(w, r)
 			}))
@@ -80,7 +85,7 @@ func TestStreamConformance(t *testing.T) {
 			}, streamtest.Features{
 				KeyAffinity: true, CountsAttempts: true, MaxAttempts: deliveries, MaxRecordBytes: 1<<20 - 256, Patience: time.Minute,
 			})
-			if n := a.Assumed(); n < publishers || c.leap == 0 && n != publishers || c.leap != 0 && n < 2*publishers {
+			if n := a.Assumed(); n < publishers || (n > publishers) != (c.leap > 0) {
 				t.Errorf("%d publishers assumed the role %d times", publishers, n)
 			}
 		})

@@ -123,39 +123,45 @@ func TestAhead(t *testing.T) {
 // end, whatever is the matter with AWS or the metadata server; nor are those asked
 // all the time.
 func TestAway(t *testing.T) {
-	for name, spoil := range map[string]func(w *wire, c *Credentials){
-		"STS hangs":   func(w *wire, _ *Credentials) { w.trouble.Store(hangs) },
-		"STS is gone": func(w *wire, _ *Credentials) { w.trouble.Store(breaks) },
-		"no metadata": func(_ *wire, c *Credentials) {
+	for name, c := range map[string]struct {
+		spoil func(w *wire, c *Credentials)
+		// calls is the most there may be of STS, in 10 minutes at most: after a few
+		// refreshes, each is followed by 15 s at least; it has so many attempts.
+		calls int32
+	}{
+		"STS hangs":   {func(w *wire, _ *Credentials) { w.trouble.Store(hangs) }, (10*60/(10+15) + 5) * 4},
+		"STS is gone": {func(w *wire, _ *Credentials) { w.trouble.Store(breaks) }, (10*60/(10+15) + 5) * 25},
+		"no metadata": {func(_ *wire, c *Credentials) {
 			c.Identity = func(context.Context, string) (string, error) {
 				return "", passing{errors.New("the metadata server is away")}
 			}
-		},
-		"metadata hangs": func(_ *wire, c *Credentials) {
-			c.Identity = func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", passing{ctx.Err()} }
-		},
-		"refused": func(_ *wire, c *Credentials) { c.Audience = "another" },
+		}, 0},
+		"metadata hangs": {func(_ *wire, c *Credentials) {
+			c.Identity = func(ctx context.Context, _ string) (string, error) {
+				<-ctx.Done()
+				return "", passing{ctx.Err()}
+			}
+		}, 0},
+		"refused": {func(_ *wire, c *Credentials) { c.Audience = "another" }, 10*60/15 + 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newAWS()
-				c, w := within(a)
-				first := good(t, a, c)
-				identity, calls := c.Identity, w.calls.Load()
-				spoil(w, c)
+				credentials, w := within(a)
+				first := good(t, a, credentials)
+				identity, calls := credentials.Identity, w.calls.Load()
+				c.spoil(w, credentials)
 				for time.Until(first.Expires) > margin {
-					if got := good(t, a, c); got.AccessKeyID != first.AccessKeyID {
+					if got := good(t, a, credentials); got.AccessKeyID != first.AccessKeyID {
 						t.Fatal("others")
 					}
 					time.Sleep(100 * time.Millisecond)
 				}
-				// Of ten minutes at most, each refresh is followed by half of 30 s at least, but
-				// for the first ones, and has 20 attempts at most.
-				if n := w.calls.Load() - calls; n > 800 {
+				if n := w.calls.Load() - calls; n > c.calls {
 					t.Errorf("STS was called %d times", n)
 				}
 				begin := time.Now()
-				if got, err := c.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), role) {
+				if got, err := credentials.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), role) {
 					t.Fatalf("credentials %q, %v", got.AccessKeyID, err)
 				}
 				if waited := time.Since(begin); waited > refreshTimeout {
@@ -164,8 +170,8 @@ func TestAway(t *testing.T) {
 				w.trouble.Store(0)
 				synctest.Wait()
 				time.Sleep(time.Minute) // every pause, and the refresh that is under way
-				c.Identity, c.Audience = identity, ""
-				good(t, a, c)
+				credentials.Identity, credentials.Audience = identity, ""
+				good(t, a, credentials)
 			})
 		})
 	}
@@ -349,6 +355,22 @@ func TestReplayed(t *testing.T) {
 		time.Sleep(time.Minute)
 		if good(t, a, c); a.Assumed() != 2 {
 			t.Errorf("assumed %d times", a.Assumed())
+		}
+	})
+}
+
+// TestOthersRefused: what became of credentials that are not used any more is no
+// matter.
+func TestOthersRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAWS()
+		c, w := within(a)
+		first := good(t, a, c)
+		time.Sleep(2 * young)
+		w.trouble.Store(hangs)
+		c.Refused(aws.Credentials{AccessKeyID: "ASIA"})
+		if got := good(t, a, c); got.AccessKeyID != first.AccessKeyID {
+			t.Error("others")
 		}
 	})
 }

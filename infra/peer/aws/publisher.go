@@ -71,9 +71,7 @@ func NewPublisher(lookup environment.Lookup, role, region, name string) (*Publis
 	}
 	cfg := environment.In(region, lookup)
 	session, _ := lookup("K_SERVICE")
-	anonymous := cfg.Copy()
-	anonymous.Credentials = aws.AnonymousCredentials{} // the token says who calls
-	p := &Publisher{Credentials: &Credentials{Role: role, Session: session, STS: sts.NewFromConfig(anonymous)}}
+	p := &Publisher{Credentials: &Credentials{Role: role, Session: session, STS: sts.NewFromConfig(cfg)}}
 	p.Client, p.Stream = client{awskinesis.NewFromConfig(cfg), p.Credentials}, name
 	return p, nil
 }

@@ -91,35 +91,31 @@ func TestNeverTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAWS()
 		p, _ := publisher(a)
-		guarded := p.Client
-		p.Client = revoking{guarded.(client), a}
+		calls := 0
+		p.Client = client{revoking{p.Client.(client).kinesis, a, &calls}, p.Credentials}
 		for range 100 {
 			if err := p.Publish(t.Context(), one); err == nil || stream.IsPermanent(err) || !strings.Contains(err.Error(), "UnrecognizedClient") {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)
 		}
-		if n := a.Assumed(); n > 2 {
-			t.Errorf("assumed %d times", n)
+		if n := a.Assumed(); n != 2 || calls != 100+n-1 {
+			t.Errorf("assumed %d times, %d calls", n, calls)
 		}
 	})
 }
 
-// revoking has no credentials taken.
+// revoking takes no credentials.
 type revoking struct {
-	client
-	a *sts.AWS
+	kinesis.API
+	a     *sts.AWS
+	calls *int
 }
 
 func (r revoking) PutRecords(ctx context.Context, in *awskinesis.PutRecordsInput, options ...func(*awskinesis.Options)) (*awskinesis.PutRecordsOutput, error) {
-	return client{revoked(r), r.credentials}.PutRecords(ctx, in, options...)
-}
-
-type revoked revoking
-
-func (r revoked) PutRecords(ctx context.Context, in *awskinesis.PutRecordsInput, options ...func(*awskinesis.Options)) (*awskinesis.PutRecordsOutput, error) {
+	*r.calls++
 	r.a.Revoke()
-	return r.kinesis.PutRecords(ctx, in, options...)
+	return r.API.PutRecords(ctx, in, options...)
 }
 
 // TestNoCredentials: records fail for a while, not for good, and are tried for as
