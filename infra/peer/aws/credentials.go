@@ -154,7 +154,7 @@ func (c *Credentials) refresh(ctx context.Context) {
 		c.failed++
 		c.err, c.rests = fmt.Errorf("act as %s: %w", c.Role, err), c.now().Add(pause.Delay(c.failed))
 	} else {
-		c.last, c.failed, c.err, c.rests = last, 0, nil, time.Time{}
+		c.last, c.failed = last, 0
 	}
 	close(c.refreshing)
 	c.refreshing = nil

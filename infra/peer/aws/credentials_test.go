@@ -375,6 +375,39 @@ func TestOthersRefused(t *testing.T) {
 	})
 }
 
+// TestPauses: they grow as long as nothing succeeds, and begin anew then.
+func TestPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAWS()
+		c, _ := within(a)
+		fails := func() {
+			t.Helper()
+			if _, err := c.Retrieve(t.Context()); err == nil {
+				t.Fatal("credentials")
+			}
+		}
+		c.Audience = "another"
+		for range 8 {
+			fails()
+			time.Sleep(30 * time.Second)
+		}
+		fails()
+		c.Audience = ""
+		time.Sleep(15*time.Second - time.Nanosecond)
+		fails()
+		time.Sleep(15 * time.Second)
+		used := good(t, a, c)
+
+		time.Sleep(2 * young)
+		c.Audience = "another"
+		c.Refused(used)
+		fails()
+		c.Audience = ""
+		time.Sleep(time.Second)
+		good(t, a, c)
+	})
+}
+
 // TestThawed: an instance that stood still begins anew when its credentials ended
 // meanwhile.
 func TestThawed(t *testing.T) {
