@@ -517,6 +517,9 @@ func simulate(seed uint64, m mutant) error {
 
 func TestSimulation(t *testing.T) {
 	first := uint64(1)
+	if testing.Short() {
+		*seeds = min(*seeds, 60)
+	}
 	if s := os.Getenv("HITO_SIM_SEED"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
