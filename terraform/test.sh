@@ -21,6 +21,7 @@ mkdir -p "$TF_PLUGIN_CACHE_DIR"
 data=$(mktemp -d)
 trap 'rm -rf "$data"' EXIT
 export TF_IN_AUTOMATION=1 TF_INPUT=0 CHECKPOINT_DISABLE=1 TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE=1
+export CLOUDSDK_CONFIG=$data/gcloud # nobody is logged in: see modules/gcp/observability/wait.sh
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true
 unset AWS_PROFILE AWS_CA_BUNDLE TF_DATA_DIR "${!TF_VAR_@}" "${!TF_CLI_ARGS@}"
 

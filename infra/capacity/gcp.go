@@ -41,6 +41,7 @@ type gcpPrices struct {
 	cpuAlways, gbAlways   float64 // billed as long as an instance is there
 	tib                   float64 // Pub/Sub: a TiB published, and again one delivered
 	leastBytes            float64 // that a request to Pub/Sub counts, at least
+	keptGB                float64 // Pub/Sub: a GiB that a topic keeps, for a month
 	nodeHour              float64 // Bigtable, SSD
 	nodeReads, nodeWrites float64 // rows of 1 KB a node takes per second
 	docRead, docWrite     float64 // Firestore, a document
@@ -52,13 +53,15 @@ type gcpPrices struct {
 var usCentral1 = gcpPrices{
 	date:    "November 2026",
 	request: 0.40e-6, cpuSecond: 24e-6, gbSecond: 2.5e-6, cpuAlways: 18e-6, gbAlways: 2e-6,
-	tib: 40, leastBytes: 1000, nodeHour: 0.65, nodeReads: 17_000, nodeWrites: 14_000, docRead: 0.03e-5, docWrite: 0.09e-5, docDelete: 0.01e-5, logGB: 0.50, bigQueryTiB: 50,
+	tib: 40, leastBytes: 1000, keptGB: 0.27, nodeHour: 0.65, nodeReads: 17_000, nodeWrites: 14_000, docRead: 0.03e-5, docWrite: 0.09e-5, docDelete: 0.01e-5, logGB: 0.50, bigQueryTiB: 50,
 }
 
 // What terraform/live/gcp has: an instance is one processor and so much memory in
 // GiB, takes so many requests at a time, and publishes so often at a time.
 const (
-	instanceGB  = 0.5
+	smallGB     = 0.5 // the beacon
+	largeGB     = 1   // enrich and score
+	keptHours   = 24
 	atATime     = 80
 	publishes   = 4
 	utilization = 0.6 // of an instance's processor, which Cloud Run scales to
@@ -123,13 +126,13 @@ func computeGCP(rate float64, always bool, m gcpMeasured, p gcpPrices) gcpLoad {
 	l.latency = beaconTime + 2*m.deliver + enrichTime + scoreTime
 
 	perMillion := func(perSecond float64) float64 { return perSecond / rate * 1e6 }
-	for _, f := range []struct{ n, calls, time float64 }{
-		{l.beacons, requests, beaconTime}, {l.enrichers, l.rawMessages, enrichTime}, {l.scorers, l.enrichedMessages, scoreTime},
+	for _, f := range []struct{ n, calls, time, gb float64 }{
+		{l.beacons, requests, beaconTime, smallGB}, {l.enrichers, l.rawMessages, enrichTime, largeGB}, {l.scorers, l.enrichedMessages, scoreTime, largeGB},
 	} {
 		if always {
-			l.run += perMillion(f.n * (p.cpuAlways + instanceGB*p.gbAlways))
+			l.run += perMillion(f.n * (p.cpuAlways + f.gb*p.gbAlways))
 		} else {
-			l.run += perMillion(f.n*billed(f.calls*f.time, f.n)*(p.cpuSecond+instanceGB*p.gbSecond) + f.calls*p.request)
+			l.run += perMillion(f.n*billed(f.calls*f.time, f.n)*(p.cpuSecond+f.gb*p.gbSecond) + f.calls*p.request)
 		}
 	}
 
@@ -137,7 +140,9 @@ func computeGCP(rate float64, always bool, m gcpMeasured, p gcpPrices) gcpLoad {
 	raw := math.Max(rate*m.rawBytes, l.rawMessages*p.leastBytes)
 	enriched := math.Max(rate*m.enrichedBytes, l.enrichedMessages*p.leastBytes)
 	l.megabytes = (raw + enriched) / mb
-	l.pubsub = perMillion(2 * (raw + enriched) / tib * p.tib)
+	// What is published is delivered too, and kept for a replay.
+	kept := rate * (m.rawBytes + m.enrichedBytes) * keptHours * 3600 / gb
+	l.pubsub = perMillion(2*(raw+enriched)/tib*p.tib + kept*p.keptGB/month)
 
 	// A conditional write reads its row too. The ledger's is one per message, of two cells.
 	conditional := rate*m.writes + l.rawMessages + l.enrichedMessages

@@ -64,6 +64,12 @@ func TestArithmeticGCP(t *testing.T) {
 			t.Errorf("%v calls of %v events make %v messages, want %v", c.calls, c.events, n, c.want)
 		}
 	}
+	// 30 MB/s that are kept for a day are 2,414 GiB.
+	kept, free := usCentral1, usCentral1
+	free.keptGB = 0
+	if month := (computeGCP(40_000, false, gcpBench, kept).pubsub - computeGCP(40_000, false, gcpBench, free).pubsub) * 40_000 * month / 1e6; month < 640 || month > 660 {
+		t.Errorf("a day's messages at 40,000/s cost $%v a month", month)
+	}
 	// Where Firestore costs what a node does.
 	same := sameCost(gcpBench, usCentral1)
 	if cost := computeGCP(same, false, gcpBench, usCentral1); same < 10 || same > 200 || cost.documents < cost.table*0.99 || cost.documents > cost.table*1.01 {

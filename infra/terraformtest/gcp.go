@@ -4,10 +4,13 @@ package terraformtest
 // the provider; runbooks says whether there is a runbook of a name, without .md.
 func GCP(schemas Schemas, runbooks func(name string) bool) []Check {
 	return []Check{
+		{"every service that is used is on, and no other", services},
 		{"grants are known", unknownGrants},
 		{"no role is basic, or an administrator's", broadRoles},
 		{"no principal is everybody", everybody},
 		{"every right is on one thing, and takes away nobody else's", narrowGrants},
+		{"roles of its own are as narrow", customRoles},
+		{"who may use a table may open it", openTables},
 		{"no account has a key", accountKeys},
 		{"every function has an account of its own", ownAccounts},
 		{"no account is Google's default", defaultAccounts},
@@ -19,6 +22,7 @@ func GCP(schemas Schemas, runbooks func(name string) bool) []Check {
 		{"no secret is shown", shownSecrets},
 		{"nothing is deleted by mistake", deletable},
 		{"every table can be restored", backedUp},
+		{"nobody reads the archive by being in the project", ownDataset},
 		{"everything has the install's labels", func(p *Plan) []Finding { return labelled(p, schemas) }},
 		{"every call is signed, and let in", signedCalls},
 		{"every subscription gives up, to somewhere", givenUp},

@@ -132,8 +132,21 @@ func table(metric string, labels ...string) string {
 	return selector("bigtable_googleapis_com:"+metric, "bigtable_table", append(labels, `cluster="HITO-table"`, `table="HITO"`)...)
 }
 
+func database(metric string, labels ...string) string {
+	return selector("firestore_googleapis_com:"+metric, "firestore.googleapis.com/Database", append(labels, `database_id="HITO-table"`)...)
+}
+
 func cluster(metric string) string {
 	return selector("bigtable_googleapis_com:"+metric, "bigtable_cluster", `cluster="HITO-table"`)
+}
+
+// outside returns the series of the check, from three places.
+func outside(passed ...string) series {
+	s := series{}
+	for i, values := range passed {
+		s[selector("monitoring_googleapis_com:uptime_check_check_passed", "uptime_url", `host="HOST"`, fmt.Sprintf(`checker_location="place-%d"`, i))] = values
+	}
+	return s
 }
 
 // histogram returns the series of a distribution, of which so many a minute are
@@ -151,6 +164,9 @@ func duration(metric string, labels ...string) string { return cloudRun(metric, 
 func writes(metric string, labels ...string) string {
 	return table(metric, append(labels, `method="Bigtable.CheckAndMutateRow"`)...)
 }
+func commits(metric string, labels ...string) string {
+	return database(metric, append(labels, `api_method="google.firestore.v1.Firestore.Commit"`)...)
+}
 func reads(metric string, labels ...string) string {
 	return table(metric, append(labels, `method="Bigtable.ReadRows"`)...)
 }
@@ -161,7 +177,7 @@ var scenarios = []struct {
 	series series
 	at     string
 	rings  []string
-	only   string // in this install; empty: in all
+	only   string // in this install, those with bigtable, or those without a load balancer (own address); empty: in all
 }{
 	{name: "all is well", at: "60m", series: series{
 		cloudRun("request_count", "beacon", `response_code_class="2xx"`): "0+1000x60", own("requests_sum", "beacon"): "0+1000x60", own("requests_refused_sum", "beacon"): "0+10x60",
@@ -173,12 +189,12 @@ var scenarios = []struct {
 	{name: "nothing happens", at: "30m", series: series{
 		subscription("oldest_unacked_message_age", "enriched-score"): "0x60", subscription("num_undelivered_messages", "enriched-score"): "0x60", topic("message_sizes_count", "enriched"): "0x60",
 	}},
-	{name: "no beacon reaches an instance", at: "20m", only: "other", series: series{own("calls_failed", "beacon"): "0+100x60"}, rings: []string{"beacon-5xx"}},
-	{name: "a beacon in fifty fails", at: "20m", only: "other", series: series{
+	{name: "no beacon reaches an instance", at: "20m", only: "own address", series: series{own("calls_failed", "beacon"): "0+100x60"}, rings: []string{"beacon-5xx"}},
+	{name: "a beacon in fifty fails", at: "20m", only: "own address", series: series{
 		own("calls_failed", "beacon"): "0+20x60", cloudRun("request_count", "beacon", `response_code_class="5xx"`): "0+20x60", cloudRun("request_count", "beacon", `response_code_class="2xx"`): "0+980x60",
 	}, rings: []string{"beacon-5xx"}},
-	{name: "a beacon in two hundred fails", at: "20m", only: "other", series: series{own("calls_failed", "beacon"): "0+5x60", cloudRun("request_count", "beacon", `response_code_class="2xx"`): "0+995x60"}},
-	{name: "three beacons of a quiet night fail", at: "12m", only: "other", series: series{own("calls_failed", "beacon"): "0x10 3x50", cloudRun("request_count", "beacon", `response_code_class="2xx"`): "0+2x60"}},
+	{name: "a beacon in two hundred fails", at: "20m", only: "own address", series: series{own("calls_failed", "beacon"): "0+5x60", cloudRun("request_count", "beacon", `response_code_class="2xx"`): "0+995x60"}},
+	{name: "three beacons of a quiet night fail", at: "12m", only: "own address", series: series{own("calls_failed", "beacon"): "0x10 3x50", cloudRun("request_count", "beacon", `response_code_class="2xx"`): "0+2x60"}},
 	{name: "the load balancer fails", at: "20m", only: "everything", series: series{balanced("beacon", "500"): "0+20x60", balanced("beacon", "200"): "0+980x60", balanced("profile", "200"): "0+10x60"}, rings: []string{"beacon-5xx"}},
 	{name: "reads fail", at: "20m", only: "everything", series: series{balanced("profile", "500"): "0+20x60", balanced("beacon", "200"): "0+980x60"}, rings: []string{"profile-5xx"}},
 	{name: "a key was taken away", at: "25m", series: series{own("requests_sum", "beacon"): "0+100x60", own("requests_refused_sum", "beacon"): "0+30x60"}, rings: []string{"beacon-refused"}},
@@ -190,7 +206,19 @@ var scenarios = []struct {
 	{name: "an error, once, minutes later", at: "17m", series: series{own("errors_logged", "score"): "0x10 5x50"}},
 	{name: "errors", at: "20m", series: series{own("errors_logged", "score"): "0+1x60"}, rings: []string{"score-errors-logged"}},
 	{name: "errors of a worker", at: "20m", series: series{own("errors_logged", "score-worker"): "0+1x60"}, rings: []string{"score-errors-logged"}},
-	{name: "no instance for a beacon", at: "20m", series: series{own("calls_throttled", "beacon"): "0+1x60"}, rings: []string{"beacon-throttles"}},
+	{name: "no instance for a beacon in a thousand", at: "20m", only: "own address", series: series{
+		own("calls_throttled", "beacon"): "0+1x60", cloudRun("request_count", "beacon", `response_code_class="2xx"`): "0+999x60",
+	}, rings: []string{"beacon-throttles"}},
+	{name: "no instance for a beacon in fifty", at: "20m", only: "own address", series: series{
+		own("calls_throttled", "beacon"): "0+20x60", cloudRun("request_count", "beacon", `response_code_class="2xx"`): "0+980x60",
+	}, rings: []string{"beacon-5xx", "beacon-throttles"}},
+	{name: "no instance for any beacon", at: "20m", only: "own address", series: series{own("calls_throttled", "beacon"): "0+20x60"}, rings: []string{"beacon-5xx", "beacon-throttles"}},
+	{name: "no instance for a beacon in fifty, behind the load balancer", at: "20m", only: "everything", series: series{
+		own("calls_throttled", "beacon"): "0+20x60", balanced("beacon", "400"): "0+20x60", balanced("beacon", "200"): "0+980x60",
+	}, rings: []string{"beacon-5xx", "beacon-throttles"}},
+	{name: "the hostname leads nowhere", at: "20m", series: outside("0x60", "0x60", "1x60"), rings: []string{"beacon-unreachable"}},
+	{name: "a part of the world does not get through", at: "20m", series: outside("0x60", "1x60", "1x60")},
+	{name: "the hostname led nowhere for a minute", at: "20m", series: outside("1x9 0 1x50", "1x9 0 1x50", "1x60")},
 	{name: "all instances at work", at: "20m", series: series{cloudRun("container_instance_count", "score", `state="active"`, `revision_name="a"`): "100x60"}, rings: []string{"score-instances"}},
 	{name: "all instances there, of two versions, or idle", at: "20m", series: series{
 		cloudRun("container_instance_count", "score", `state="active"`, `revision_name="a"`): "60x60", cloudRun("container_instance_count", "score", `state="active"`, `revision_name="b"`): "40x60",
@@ -249,29 +277,34 @@ var scenarios = []struct {
 	{name: "a few, all too late", at: "61m", series: series{
 		latency("latency_bucket", `le="1000"`): "0x400", latency("latency_bucket", `le="+Inf"`): "0x50 10x350", latency("latency_count"): "0x50 10x350",
 	}},
+	{name: "no sweep comes through", at: "40m", series: series{own("fragments_swept_count", "score"): "0+1x10 10x50"}, rings: []string{"score-sweep"}},
+	{name: "there never was a sweep", at: "20m", series: series{own("fragments_swept_count", "score"): "_x60"}, rings: []string{"score-sweep"}},
+	{name: "sweeps stop for a moment", at: "22m", series: series{own("fragments_swept_count", "score"): "0+1x10 10x10 11+1x40"}},
 	{name: "ids leave the window", at: "30m", series: series{own("window_evictions_sum", "score"): "0+1x60"}, rings: []string{"score-window-evictions"}},
 
-	{name: "nodes are busy", at: "20m", series: series{cluster("cluster_cpu_load"): "0.9x60"}, rings: []string{"table-cpu"}},
-	{name: "a node is", at: "20m", series: series{cluster("cluster_cpu_load_hottest_node"): "0.96x60"}, rings: []string{"table-hottest-node"}},
-	{name: "nodes are full", at: "20m", series: series{cluster("cluster_storage_utilization"): "0.75x60"}, rings: []string{"table-storage"}},
-	{name: "writes are slow", at: "20m", series: histogram(writes, "server_latencies", 90, 100), rings: []string{"table-latency"}},
-	{name: "scans take their time", at: "20m", series: histogram(reads, "server_latencies", 90, 100)},
-	{name: "the table fails", at: "20m", series: series{table("server_error_count"): "0+20x60", table("server_request_count"): "0+980x60"}, rings: []string{"table-system-errors"}},
+	{name: "nodes are busy", at: "20m", only: "bigtable", series: series{cluster("cluster_cpu_load"): "0.9x60"}, rings: []string{"table-cpu"}},
+	{name: "a node is", at: "20m", only: "bigtable", series: series{cluster("cluster_cpu_load_hottest_node"): "0.96x60"}, rings: []string{"table-hottest-node"}},
+	{name: "nodes are full", at: "20m", only: "bigtable", series: series{cluster("cluster_storage_utilization"): "0.75x60"}, rings: []string{"table-storage"}},
+	{name: "writes are slow", at: "20m", only: "bigtable", series: histogram(writes, "server_latencies", 90, 100), rings: []string{"table-latency"}},
+	{name: "scans take their time", at: "20m", only: "bigtable", series: histogram(reads, "server_latencies", 90, 100)},
+	{name: "the database fails", at: "20m", only: "documents", series: series{database("api_request_count", `response_code="UNAVAILABLE"`): "0+20x60", database("api_request_count", `response_code="OK"`): "0+980x60"}, rings: []string{"table-system-errors"}},
+	{name: "writers of a document meet", at: "20m", only: "documents", series: series{database("api_request_count", `response_code="ABORTED"`): "0+200x60", database("api_request_count", `response_code="OK"`): "0+800x60"}},
+	{name: "commits are slow", at: "20m", only: "documents", series: series{
+		commits("api_request_latencies_bucket", `le="0.1"`): "0+90x60", commits("api_request_latencies_bucket", `le="1"`): "0+100x60", commits("api_request_latencies_bucket", `le="+Inf"`): "0+100x60",
+	}, rings: []string{"table-latency"}},
+	{name: "the table fails", at: "20m", only: "bigtable", series: series{table("server_error_count"): "0+20x60", table("server_request_count"): "0+980x60"}, rings: []string{"table-system-errors"}},
 }
 
 // alarmsRing has Prometheus evaluate a plan's alarms: in each scenario those
 // ring that should, and no others. Cloud Monitoring has PromQL as Prometheus 2.44
 // has it: https://cloud.google.com/stackdriver/docs/managed-prometheus/promql-differences
-func alarmsRing(t *testing.T, p *Plan) {
+func alarmsRing(t *testing.T, p *Plan, install string) {
 	program, err := exec.LookPath("promtool")
 	if err != nil {
 		emulators.Missing(t, "no promtool in PATH: whether alarms ring is not checked. It comes with Prometheus (https://prometheus.io/download)")
 	}
 	name, _ := p.Variables["name"].(string)
-	install := "other"
-	if len(p.Of("google_compute_url_map")) > 0 {
-		install = "everything"
-	}
+	host := strings.TrimPrefix(p.Outputs["beacon_url"].(string), "https://")
 	type rule struct {
 		Alert string `json:"alert"`
 		Expr  string `json:"expr"`
@@ -301,12 +334,18 @@ func alarmsRing(t *testing.T, p *Plan) {
 	}
 	var tests []test
 	for _, s := range scenarios {
-		if s.only != "" && s.only != install {
+		switch {
+		case s.only == "", s.only == install:
+		case s.only == "bigtable" && install != "documents", s.only == "own address" && install != "everything":
+		default:
 			continue
 		}
 		c := test{Name: s.name, Interval: "1m"}
+		if sweeps := own("fragments_swept_count", "score"); s.series[sweeps] == "" {
+			c.Input = append(c.Input, input{strings.ReplaceAll(sweeps, "HITO", name), "0+1x400"}) // as ever
+		}
 		for _, key := range slices.Sorted(maps.Keys(s.series)) {
-			c.Input = append(c.Input, input{strings.ReplaceAll(key, "HITO", name), s.series[key]})
+			c.Input = append(c.Input, input{strings.NewReplacer("HITO", name, "HOST", host).Replace(key), s.series[key]})
 		}
 		for _, alarm := range s.rings {
 			if _, ok := rang[alarm]; !ok {

@@ -96,7 +96,8 @@ func (p *Plan) has(kind, on, role, member string) bool {
 	})
 }
 
-// unknownGrants finds rights that the plan does not show.
+// unknownGrants finds rights that the plan does not show, or that no policy here
+// would see.
 func unknownGrants(p *Plan) []Finding {
 	var found []Finding
 	for _, r := range p.Resources {
@@ -170,9 +171,60 @@ func narrowGrants(p *Plan) []Finding {
 			found = append(found, finding(g.of, "%s has %s on everything: say on what", g.member, g.role))
 		}
 	}
+	return found
+}
+
+// ownDataset finds datasets that somebody reads by a role on the project, as
+// every viewer does where it is not said who may.
+// https://cloud.google.com/bigquery/docs/access-control-basic-roles#dataset-basic-roles
+func ownDataset(p *Plan) []Finding {
+	var found []Finding
 	for _, r := range p.Of("google_bigquery_dataset") {
-		if access, _ := r.at("access").([]any); len(access) > 0 {
-			found = append(found, finding(r, "it takes rights away that it does not know of: use a member"))
+		access, _ := r.at("access").([]any)
+		if len(access) != 1 || follow(access[0], "role") != "OWNER" || follow(access[0], "special_group") != "projectOwners" {
+			found = append(found, finding(r, "others than the project's owners may read it, or nobody may manage it: %v", access))
+		}
+	}
+	return found
+}
+
+// ownPermissions are all that the install's own roles may have.
+var ownPermissions = []string{"bigtable.instances.ping"}
+
+// customRoles finds permissions that nobody looked at.
+func customRoles(p *Plan) []Finding {
+	var found []Finding
+	for _, r := range p.Of("google_project_iam_custom_role", "google_organization_iam_custom_role") {
+		permissions := texts(r.at("permissions"))
+		for _, permission := range permissions {
+			if !slices.Contains(ownPermissions, permission) {
+				found = append(found, finding(r, "it may %s: is it needed?", permission))
+			}
+		}
+		if len(permissions) == 0 || r.Type != "google_project_iam_custom_role" {
+			found = append(found, finding(r, "what it may, and where, is not known"))
+		}
+	}
+	return found
+}
+
+// openTables finds rights on a table that do not help: Bigtable's client pings
+// the instance first, and gives up when it may not.
+func openTables(p *Plan) []Finding {
+	opening := map[string]bool{}
+	for _, r := range p.Of("google_project_iam_custom_role") {
+		if slices.Contains(texts(r.at("permissions")), "bigtable.instances.ping") {
+			opening["projects/"+r.text("project")+"/roles/"+r.text("role_id")] = true
+		}
+	}
+	grants := p.grants()
+	var found []Finding
+	for _, g := range grants {
+		instance := g.of.text("instance_name")
+		if g.kind == "bigtable_table" && !slices.ContainsFunc(grants, func(o grant) bool {
+			return o.kind == "bigtable_instance" && o.on == instance && o.member == g.member && opening[o.role]
+		}) {
+			found = append(found, finding(g.of, "%s may not ping %s, so that no client of it opens", g.member, instance))
 		}
 	}
 	return found

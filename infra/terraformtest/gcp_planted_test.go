@@ -5,6 +5,8 @@ const (
 	scoreTo   = `module.score.google_pubsub_subscription.stream["enriched"]`
 	scoreDead = "module.score.google_pubsub_subscription.dead[0]"
 	scoreBook = `module.score.google_bigtable_table_iam_member.this["FoldProfiles"]`
+	scoreOpen = `module.score.google_bigtable_instance_iam_member.this["OpenTable"]`
+	opener    = "module.table[0].google_project_iam_custom_role.open"
 	scorePub  = `module.score.google_pubsub_topic_iam_member.this["PublishActions"]`
 	sweep     = `module.score.google_cloud_scheduler_job.this["sweep"]`
 	balancer  = `module.edge.google_compute_backend_service.this["beacon"]`
@@ -20,6 +22,10 @@ const (
 
 // gcpViolations are those of Google Cloud's policies.
 var gcpViolations = []violation{
+	{check: "every service that is used is on, and no other", at: "google_project_service.this", of: `google_project_service.this["cloudresourcemanager"]`, what: "off"},
+	{check: "every service that is used is on, and no other", at: "google_project_service.this", of: `google_project_service.this["dns"]`, what: "off, with a zone"},
+	{check: "every service that is used is on, and no other", what: "unused", added: resource("google_project_service", "translate", map[string]any{"service": "translate.googleapis.com"})},
+	{check: "every service that is used is on, and no other", what: "of unknown use", added: resource("google_redis_instance", "cache", map[string]any{"name": "cache"})},
 	{check: "grants are known", at: scoreBook, what: "unknown role", alter: func(v map[string]any) { delete(v, "role") }},
 	{check: "grants are known", at: scoreBook, what: "unknown member", alter: func(v map[string]any) { delete(v, "member") }},
 	{check: "grants are known", at: scorePub, what: "on what", alter: func(v map[string]any) { delete(v, "topic") }},
@@ -32,6 +38,11 @@ var gcpViolations = []violation{
 	},
 	{check: "no role is basic, or an administrator's", at: scoreBook, what: "admin", alter: set("role", "roles/bigtable.admin")},
 	{check: "no role is basic, or an administrator's", at: `module.score.google_storage_bucket_iam_member.this["KeepLastGood"]`, what: "object admin", alter: set("role", "roles/storage.objectAdmin")},
+
+	{check: "roles of its own are as narrow", at: opener, what: "writes", alter: set("permissions", []any{"bigtable.instances.ping", "bigtable.tables.mutateRows"})},
+	{check: "roles of its own are as narrow", at: opener, what: "unknown", alter: set("permissions", nil)},
+	{check: "who may use a table may open it", at: scoreBook, of: scoreOpen, what: "not the instance"},
+	{check: "who may use a table may open it", at: scoreBook, of: scoreOpen, what: "another instance", alter: set("instance", "other-table")},
 
 	{check: "no principal is everybody", at: scorePub, what: "allUsers", alter: set("member", "allUsers")},
 	{check: "no principal is everybody", at: scorePub, what: "allAuthenticatedUsers", alter: set("member", "allAuthenticatedUsers")},
@@ -54,7 +65,10 @@ var gcpViolations = []violation{
 	{check: "every right is on one thing, and takes away nobody else's", what: "folder", added: resource("google_folder_iam_member", "all", map[string]any{"folder": "folders/1", "role": "roles/pubsub.publisher", "member": somebody})},
 	{check: "every right is on one thing, and takes away nobody else's", what: "binding", added: resource("google_pubsub_topic_iam_binding", "all", map[string]any{"topic": "hito-raw", "role": "roles/pubsub.publisher", "members": []string{somebody}})},
 	{check: "every right is on one thing, and takes away nobody else's", what: "policy", added: resource("google_pubsub_topic_iam_policy", "all", map[string]any{"topic": "hito-raw", "policy_data": "{}"})},
-	{check: "every right is on one thing, and takes away nobody else's", at: "module.archive[0].google_bigquery_dataset.this", what: "dataset", alter: set("access", []any{map[string]any{"role": "READER", "special_group": "allAuthenticatedUsers"}})},
+	{check: "grants are known", what: "a dataset's", added: resource("google_bigquery_dataset_access", "all", map[string]any{"dataset_id": "hito_archive", "role": "READER", "special_group": "allAuthenticatedUsers"})},
+	{check: "grants are known", what: "a bucket's", added: resource("google_storage_bucket_access_control", "all", map[string]any{"bucket": "hito-projects-mycompany-web", "role": "READER", "entity": "allUsers"})},
+	{check: "nobody reads the archive by being in the project", at: "module.archive[0].google_bigquery_dataset.this", what: "viewers", alter: set("access", []any{})},
+	{check: "nobody reads the archive by being in the project", at: "module.archive[0].google_bigquery_dataset.this", what: "everybody", alter: set("access", []any{map[string]any{"role": "READER", "special_group": "allAuthenticatedUsers"}})},
 
 	{check: "no account has a key", what: "JSON", added: resource("google_service_account_key", "score", map[string]any{"service_account_id": "hito-score"})},
 	{check: "no account has a key", what: "HMAC", added: resource("google_storage_hmac_key", "score", map[string]any{"service_account_email": "hito-score"})},
@@ -171,6 +185,17 @@ var gcpViolations = []violation{
 	{check: "a firewall is before every load balancer", at: balancer, what: "none", alter: set("security_policy", nil)},
 	{check: "a firewall is before every load balancer", at: balancer, what: "another's", alter: set("security_policy", "projects/mycompany-web/global/securityPolicies/other")},
 	{check: "a firewall is before every load balancer", at: "module.firewall[0].google_compute_security_policy.this", what: "no limit", alter: set("rule", []any{})},
+	{check: "a firewall is before every load balancer", at: "module.firewall[0].google_compute_security_policy.this", what: "limit of a few", alter: func(v map[string]any) {
+		rules := v["rule"].([]any)
+		for _, r := range rules {
+			if follow(r, "action") == "throttle" {
+				set("match.0.config.0.src_ip_ranges", []any{"192.0.2.0/24"})(r.(map[string]any))
+			}
+		}
+	}},
+	{check: "a firewall is before every load balancer", at: "module.firewall[0].google_compute_security_policy.this", what: "way before the limit", alter: func(v map[string]any) {
+		v["rule"] = append(v["rule"].([]any), map[string]any{"priority": 10.0, "action": "allow", "match": []any{map[string]any{"config": []any{map[string]any{"src_ip_ranges": []any{"0.0.0.0/0"}}}}}})
+	}},
 	{check: "a firewall is before every load balancer", at: "module.beacon.google_cloud_run_v2_service.this", what: "around", alter: set("ingress", "INGRESS_TRAFFIC_ALL")},
 
 	{check: "every alarm leads to a runbook, and somewhere", what: "no link", added: alertPolicy("See the runbook.", true)},

@@ -1,6 +1,7 @@
 package terraformtest
 
 import (
+	"math"
 	"slices"
 	"strings"
 )
@@ -48,7 +49,7 @@ func onlyTLS(p *Plan) []Finding {
 }
 
 // firewalls finds functions behind a load balancer without one, and ways around
-// it, unless the install wants none.
+// it, unless the install wants none, or has not closed the way before it yet.
 func firewalls(p *Plan) []Finding {
 	backends := p.Of("google_compute_backend_service")
 	if follow(p.Variables["edge"], "firewall") == false || len(backends) == 0 {
@@ -58,11 +59,18 @@ func firewalls(p *Plan) []Finding {
 	policies := map[string]bool{}
 	for _, r := range p.Of("google_compute_security_policy") {
 		policies[r.text("name")] = true
+		// Of the rules that count for everybody, in their order, the first that lets
+		// a request through: it must count them.
 		rules, _ := r.at("rule").([]any)
-		if !slices.ContainsFunc(rules, func(rule any) bool {
-			how := follow(rule, "action")
-			return (how == "throttle" || how == "rate_based_ban") && follow(rule, "preview") != true
-		}) {
+		first, limited := math.Inf(1), false
+		for _, rule := range rules {
+			how, _ := follow(rule, "action").(string)
+			if priority, _ := follow(rule, "priority").(float64); priority < first && follow(rule, "preview") != true && !strings.HasPrefix(how, "deny") &&
+				(how == "allow" || slices.Contains(texts(follow(rule, "match.0.config.0.src_ip_ranges")), "*")) {
+				first, limited = priority, how == "throttle" || how == "rate_based_ban"
+			}
+		}
+		if !limited {
 			found = append(found, finding(r, "one address may send as much as it likes"))
 		}
 	}
@@ -72,7 +80,7 @@ func firewalls(p *Plan) []Finding {
 		}
 	}
 	for _, r := range p.Of("google_cloud_run_v2_service") {
-		if r.text("ingress") == "INGRESS_TRAFFIC_ALL" {
+		if r.text("ingress") == "INGRESS_TRAFFIC_ALL" && follow(p.Variables["edge"], "close") != false {
 			found = append(found, finding(r, "there is a way around the firewall"))
 		}
 	}

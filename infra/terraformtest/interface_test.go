@@ -61,7 +61,7 @@ var differences = []difference{
 	{"function", "gcp", "variable workers", "Lambda's poller pulls at no extra price; of Cloud Run it needs instances that do"},
 	{"function", "aws", "variable permissions.*.actions, variable permissions.*.resources, variable permissions.*.conditions", "AWS grants actions on resources"},
 	{"function", "gcp", "variable permissions.*.role, variable permissions.*.kind, variable permissions.*.id, variable permissions.*.prefix", "Google grants a role on one resource, whose kind says by which API"},
-	{"function", "gcp", "variable push_account, variable invokers", "Cloud Run is called over HTTP, also by Google's own services, and asks who calls"},
+	{"function", "gcp", "variable push_account", "Cloud Run is called over HTTP, also by Google's own services, and asks who calls"},
 	{"function", "gcp", "variable url.load_balancer", "what is behind a load balancer is closed to the internet, which a function URL cannot be"},
 	{
 		"function", "aws", "variable stream_triggers.*.batch_size, variable stream_triggers.*.consumer, variable stream_triggers.*.failure_queue, variable stream_triggers.*.parallelism, " +
@@ -83,6 +83,9 @@ var differences = []difference{
 	{"observability", "gcp", "variable thresholds.table_cpu_percent, variable thresholds.table_latency_milliseconds, variable thresholds.table_storage_percent", "a table of nodes gets full and slow, where DynamoDB refuses"},
 	{"observability", "aws", "variable health_checks", "Route 53 asks both clouds' beacons"},
 	{"observability", "aws", "variable api", "what stands in front tells of its answers, by another name"},
+	{"observability", "gcp", "variable notify.*.severities", "a topic carries all alarms to all of its subscribers, which can tell by their text"},
+	{"observability", "gcp", "variable check", "Route 53's checks are watched from us-east-1 only, by alarms and a topic of their own"},
+	{"observability", "gcp", "variable sweep", "Cloud Scheduler gives a call up without a word, where EventBridge tries again and Lambda counts what fails"},
 	{"observability", "gcp", "variable load_balancer", "what stands in front tells of its answers, by another name"},
 
 	{"peer", "aws", "variable region, variable encryption_key", "streams are a region's, and who publishes on one with a key of its own must be able to use it"},
@@ -128,6 +131,7 @@ var differences = []difference{
 	{"live", "aws", "output actions_url", "see module queue"},
 	{"live", "gcp", "output actions_subscription", "see module queue"},
 	{"live", "aws", "output alerts_topic", "see module observability"},
+	{"live", "gcp", "variable notify.*.severities", "see module observability"},
 	{"live", "gcp", "variable budget.billing_account", "see module budget"},
 }
 

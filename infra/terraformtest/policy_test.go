@@ -142,8 +142,8 @@ func TestPolicies(t *testing.T) {
 				if cloud == "gcp" {
 					t.Run(name+"/grants", func(t *testing.T) { sameGrants(t, plan, name) })
 					t.Run(name+"/metrics", func(t *testing.T) { measured(t, plan) })
-					if len(plan.Of("google_bigtable_table")) > 0 { // of which some tell
-						t.Run(name+"/alarms", func(t *testing.T) { alarmsRing(t, plan) })
+					t.Run(name+"/alarms", func(t *testing.T) { alarmsRing(t, plan, name) })
+					if len(plan.Of("google_bigtable_table")) > 0 {
 						t.Run(name+"/families", func(t *testing.T) { sameFamilies(t, shown) })
 					}
 					if name == "everything" {

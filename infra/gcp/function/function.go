@@ -52,7 +52,7 @@ type Base struct {
 	worker  *functions.Settler // what Push was made with
 }
 
-// open reads the environment and makes the clients, which connect later.
+// open reads the environment and makes the clients, of which only Bigtable's connects at once.
 func open(ctx context.Context, name string, lookup func(variable string) (value string, ok bool)) (*Base, error) {
 	c, err := config.LoadFunction(Origin, name, lookup)
 	if err != nil {

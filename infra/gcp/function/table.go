@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	cloudbigtable "cloud.google.com/go/bigtable"
+	"google.golang.org/api/option"
 
 	"github.com/hitolayer/hito/infra/gcp/bigtable"
 	"github.com/hitolayer/hito/infra/gcp/firestore"
@@ -46,7 +47,8 @@ type table struct {
 var errTable = errors.New("HITO_TABLE must be projects/P/instances/I/tables/T or projects/P/databases/D")
 
 // openTable makes the client of what has the name, which says the project too.
-func openTable(ctx context.Context, name, appProfile string) (t table, project string, err error) {
+// Bigtable's pings the table's instance, and fails if it may not.
+func openTable(ctx context.Context, name, appProfile string, options ...option.ClientOption) (t table, project string, err error) {
 	parts := strings.Split(name, "/")
 	for i := 1; i < len(parts); i += 2 {
 		if parts[i] == "" {
@@ -56,10 +58,11 @@ func openTable(ctx context.Context, name, appProfile string) (t table, project s
 	switch {
 	case len(parts) == 6 && parts[0] == "projects" && parts[2] == "instances" && parts[4] == "tables":
 		// The client's own metrics would be sent by a background task, whose CPU is
-		// taken away between requests, and need a right of their own.
+		// taken away between requests, and need a right of their own; and so would its
+		// sessions be, of which a task asks what the server thinks of them.
 		client, err := cloudbigtable.NewClientWithConfig(ctx, parts[1], parts[3], cloudbigtable.ClientConfig{
-			AppProfile: appProfile, MetricsProvider: cloudbigtable.NoopMetricsProvider{},
-		})
+			AppProfile: appProfile, MetricsProvider: cloudbigtable.NoopMetricsProvider{}, DisableSession: true,
+		}, options...)
 		if err != nil {
 			return t, "", fmt.Errorf("make Bigtable's client: %w", err)
 		}

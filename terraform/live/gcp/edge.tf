@@ -31,6 +31,12 @@ variable "edge" {
   }
 }
 
+locals {
+  closed = var.edge.kind != "none" && var.edge.close
+  # Where they are reached: by what works.
+  urls = local.closed ? module.edge.urls : { beacon = module.beacon.url, profile = module.profile.url }
+}
+
 module "firewall" {
   source = "../../modules/gcp/firewall"
   count  = var.edge.kind == "load_balancer" && var.edge.firewall ? 1 : 0

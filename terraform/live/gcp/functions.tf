@@ -23,8 +23,9 @@ locals {
     canary                = try(var.functions[f].canary, null)
   } }
 
-  # Cloud Run's front end adds whom it got a request from, and a load balancer before it the same and itself.
-  trusted_proxies = var.trusted_proxies + (var.edge.kind == "none" ? 1 : 2)
+  # Cloud Run's front end adds whom it got a request from, and a load balancer before it the same and itself. As long as there is a
+  # way around that, who takes it must not be believed.
+  trusted_proxies = var.trusted_proxies + (local.closed ? 2 : 1)
 }
 
 # What several of them are told, and may do.
@@ -98,7 +99,7 @@ module "beacon" {
     PublishRaw = { role = "roles/pubsub.publisher", kind = "topic", id = module.raw.id }
   })
 
-  url = { load_balancer = var.edge.kind != "none" && var.edge.close }
+  url = { load_balancer = local.closed }
 
   depends_on = [google_project_service.this]
 }
@@ -242,7 +243,7 @@ module "profile" {
     ReadSecretKeys  = { role = "roles/secretmanager.secretAccessor", kind = "secret", id = module.secret.id }
   })
 
-  url = { load_balancer = var.edge.kind != "none" && var.edge.close }
+  url = { load_balancer = local.closed }
 
   depends_on = [google_project_service.this]
 }

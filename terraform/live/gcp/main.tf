@@ -18,11 +18,31 @@ resource "google_project_service" "this" {
     var.archive == null ? [] : ["bigquery"],
     var.budget == null ? [] : ["billingbudgets"],
     var.edge.kind == "none" ? [] : ["compute"],
+    try(var.edge.domain.zone, null) == null ? [] : ["dns"],
   ))
 
   project            = var.account
   service            = "${each.key}.googleapis.com"
   disable_on_destroy = false
+}
+
+# What a table is made with is another table when it changes, and what is around it would have changed by the time that this is
+# refused. So it is refused before.
+resource "terraform_data" "fixed" {
+  input = {
+    encryption_key = var.encryption_key
+    zone           = var.zone
+    store          = var.store
+  }
+
+  lifecycle {
+    ignore_changes = [input]
+
+    postcondition {
+      condition     = jsonencode(self.input) == jsonencode({ encryption_key = var.encryption_key, zone = var.zone, store = var.store })
+      error_message = "encryption_key, zone and store cannot be changed: the table would be another, and empty. If it shall be, take its protection away (deletion_protection = false, and apply), then apply with -replace=terraform_data.fixed."
+    }
+  }
 }
 
 module "raw" {
@@ -121,7 +141,7 @@ resource "google_service_account" "push" {
   depends_on = [google_project_service.this]
 }
 
-# Pub/Sub makes its tokens. Cloud Scheduler's service agent may, since its service was turned on.
+# Pub/Sub makes its OIDC tokens, and no others. Cloud Scheduler's service agent may, since its service was turned on.
 resource "google_service_account_iam_member" "push" {
   service_account_id = "projects/${var.account}/serviceAccounts/${local.push_account}"
   role               = "roles/iam.serviceAccountOpenIdTokenCreator"

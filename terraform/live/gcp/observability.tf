@@ -1,10 +1,11 @@
 # Who watches, and who is told.
 
 variable "notify" {
-  description = "Who is told of alarms, by a name of your choice: protocol (email by default; https, pubsub, sms) and address; of pubsub a topic, projects/P/topics/T. A number has to be confirmed in the console first."
+  description = "Who is told of alarms, by a name of your choice: protocol (email by default; https, pubsub, sms) and address; of pubsub a topic, projects/P/topics/T; severities: of which alarms, page, ticket or (by default) both. A number has to be confirmed in the console first, and an address with a key in it lands in the state."
   type = map(object({
-    protocol = optional(string, "email")
-    address  = string
+    protocol   = optional(string, "email")
+    address    = string
+    severities = optional(set(string), ["page", "ticket"])
   }))
   default  = {}
   nullable = false
@@ -63,10 +64,10 @@ module "observability" {
   notify         = var.notify
 
   functions = merge({
-    beacon  = { name = module.beacon.name, timeout_seconds = local.size.beacon.timeout_seconds, instances = local.instances.beacon, public = var.edge.kind == "none" }
+    beacon  = { name = module.beacon.name, timeout_seconds = local.size.beacon.timeout_seconds, instances = local.instances.beacon, public = !local.closed }
     enrich  = { name = module.enrich.name, timeout_seconds = local.size.enrich.timeout_seconds, instances = local.instances.enrich, stream = module.raw.name, subscription = module.enrich.subscriptions.raw }
     score   = { name = module.score.name, timeout_seconds = local.size.score.timeout_seconds, instances = local.instances.score, stream = module.enriched.name, subscription = module.score.subscriptions.enriched }
-    profile = { name = module.profile.name, timeout_seconds = local.size.profile.timeout_seconds, instances = local.instances.profile, public = var.edge.kind == "none" }
+    profile = { name = module.profile.name, timeout_seconds = local.size.profile.timeout_seconds, instances = local.instances.profile, public = !local.closed }
     }, { for m in module.relay : "relay" => { name = m.name, timeout_seconds = local.size.relay.timeout_seconds, instances = local.instances.relay, stream = module.enriched.name, subscription = m.subscriptions.enriched } }
   )
   streams = { raw = module.raw.name, enriched = module.enriched.name }
@@ -75,9 +76,14 @@ module "observability" {
     { for f, m in { enrich = module.enrich, score = module.score } : "${f}-redrive" => { name = m.dead_letter_name, dead_letter_name = m.parked_name } },
     { for m in module.archive : "archive" => { name = m.name, dead_letter_name = m.dead_letter_name, consumed = false } }, # its age is the archive's
   )
-  tables        = { for t in module.table : "table" => { name = t.name, instance = t.instance } }
+  tables = merge(
+    { for t in module.table : "table" => { name = t.name, instance = t.instance } },
+    { for d in module.database : "table" => { name = d.name } },
+  )
   archives      = { for name in module.archive[*].name : "enriched" => name }
-  load_balancer = var.edge.kind == "load_balancer" ? var.name : null
+  load_balancer = local.closed ? var.name : null
+  check         = { host = trimprefix(local.urls.beacon, "https://"), path = "/v1/projects/${urlencode(values(var.write_keys)[0][0])}/settings" }
+  sweep         = var.sweep
 
   slo        = var.slo
   thresholds = var.thresholds

@@ -1,11 +1,11 @@
 output "beacon_url" {
-  description = "Where events are sent to, by the hostname in front if there is one: https://…/v1/track and the rest of Segment's tracking API."
-  value       = module.edge.urls.beacon
+  description = "Where events are sent to, by the hostname in front once the functions' own URLs are closed: https://…/v1/track and the rest of Segment's tracking API."
+  value       = local.urls.beacon
 }
 
 output "profile_url" {
-  description = "Where profiles are read, by the hostname in front if there is one: https://…/v1/profiles/user_id:<id>."
-  value       = module.edge.urls.profile
+  description = "Where profiles are read, by the hostname in front once the functions' own URLs are closed: https://…/v1/profiles/user_id:<id>."
+  value       = local.urls.profile
 }
 
 output "functions" {
@@ -54,13 +54,13 @@ output "next_steps" {
   description = "What to do now."
   value       = <<-E
     Send an event:
-      curl -u ${try(values(var.write_keys)[0][0], "<write key>")}: ${module.edge.urls.beacon}/v1/track -d '{"userId":"u1","event":"Hello"}'
+      curl -u ${try(values(var.write_keys)[0][0], "<write key>")}: ${local.urls.beacon}/v1/track -d '{"userId":"u1","event":"Hello"}'
     Unless secret_keys gave them, make a secret key for every project, without which nobody reads its profiles (in service 5 minutes later):
       printf '%s:\n  secret: [%s]\n' ${join(" ", [for p in keys(var.write_keys) : "${p} $(openssl rand -hex 20)"])} | gcloud secrets versions add ${module.secret.name} --project ${var.account} --data-file=-
     Read the secret keys:
       gcloud secrets versions access latest --secret ${module.secret.name} --project ${var.account}
     Read the profile, with one of them:
-      curl -H 'Authorization: Bearer <secret key>' ${module.edge.urls.profile}/v1/profiles/user_id:u1
+      curl -H 'Authorization: Bearer <secret key>' ${local.urls.profile}/v1/profiles/user_id:u1
     ${length(var.notify) == 0 ? "Nobody is told of alarms yet: set notify, and apply." : "Alarms tell ${join(", ", keys(var.notify))}."}
     Then put your own project's file into projects_dir, give it a key in write_keys, and apply again. Add a version with its
     secret key, and all the others', to the secret.

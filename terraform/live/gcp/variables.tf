@@ -82,8 +82,8 @@ variable "functions" {
     timeout_seconds       = optional(number)
     concurrency           = optional(number)
     requests_per_instance = optional(number)
-    billing               = optional(string)
     warm_instances        = optional(number)
+    billing               = optional(string)
     workers               = optional(number)
     canary                = optional(object({ stable_version = string, weight = number }))
   }))
@@ -232,9 +232,14 @@ variable "store" {
 }
 
 variable "zone" {
-  description = "Zone of the region that the table's nodes are in, such as europe-west1-b. null: the region's zone b."
+  description = "Zone of the region that the table's nodes are in, such as europe-west1-b. It cannot be changed later: the table would be another. null: the region's zone b."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.zone == null || try(can(regex("^[a-z]+-[a-z]+[0-9]+-[a-z]$", var.zone)) && startswith(var.zone, "${var.region}-"), false)
+    error_message = "zone must be a zone of the region, such as europe-west1-b, or null."
+  }
 }
 
 variable "table_capacity" {
@@ -246,6 +251,15 @@ variable "table_capacity" {
   })
   default  = { min_nodes = 1, max_nodes = 10 }
   nullable = false
+
+  validation {
+    condition = (
+      alltrue([for n in [var.table_capacity.min_nodes, var.table_capacity.max_nodes, var.table_capacity.utilization] : floor(n) == n]) &&
+      var.table_capacity.min_nodes >= 1 && var.table_capacity.max_nodes >= var.table_capacity.min_nodes && var.table_capacity.max_nodes <= 10 * var.table_capacity.min_nodes &&
+      var.table_capacity.utilization >= 10 && var.table_capacity.utilization <= 80
+    )
+    error_message = "table_capacity needs whole numbers: a minimum of at least 1 node, a maximum of at most ten times that, and a utilization from 10 to 80 percent."
+  }
 }
 
 variable "deletion_protection" {
@@ -258,7 +272,7 @@ variable "deletion_protection" {
 # Safety.
 
 variable "encryption_key" {
-  description = "Name of your own KMS key, in the install's region, for everything stored there; the service agents of Pub/Sub, Bigtable, Cloud Storage, Secret Manager, Artifact Registry, Cloud Run and, with an archive, BigQuery must be allowed to use it. null: keys of Google's, which cost nothing."
+  description = "Name of your own KMS key, in the install's region, for everything stored there; the service agents of Pub/Sub, Bigtable or Firestore, Cloud Storage, Secret Manager, Artifact Registry, Cloud Run and, with an archive, BigQuery must be allowed to use it: see docs/deploy-gcp.md. It cannot be changed later, nor given: the table would be another. null: keys of Google's, which cost nothing."
   type        = string
   default     = null
 

@@ -109,6 +109,23 @@ run "bad_no_projects" {
   expect_failures = [var.projects_dir]
 }
 
+run "bad_table" {
+  command = plan
+  variables {
+    zone           = "europe-west4-a"
+    table_capacity = { min_nodes = 1, max_nodes = 11 }
+  }
+  expect_failures = [var.zone, var.table_capacity]
+}
+
+run "bad_canary_of_workers" {
+  command = plan
+  variables {
+    functions = { score = { workers = 2, image = "europe-west1-docker.pkg.dev/mycompany-web/hito/score:1", canary = { stable_version = "hito-score-00007-abc", weight = 0.1 } } }
+  }
+  expect_failures = [var.functions]
+}
+
 run "bad_threshold" {
   command = plan
   variables {

@@ -166,6 +166,10 @@ run "firestore" {
     condition     = contains(keys(google_project_service.this), "firestore") && !contains(keys(google_project_service.this), "bigtable")
     error_message = "What is not used must not be turned on."
   }
+  assert {
+    condition     = alltrue([for key in ["table-latency", "table-system-errors"] : contains(keys(module.observability.alarms), key)])
+    error_message = "The database must be watched."
+  }
 }
 
 run "everything_set" {
@@ -188,7 +192,7 @@ run "everything_set" {
     functions = {
       beacon = { memory_mb = 1024, cpu = 2, concurrency = 5000, warm_instances = 10 }
       enrich = { image = "europe-west1-docker.pkg.dev/mycompany-web/hito/enrich:1", workers = 4 }
-      score  = { canary = { stable_version = "shop-2-score-00007-abc", weight = 0.1 } }
+      score  = { billing = "instance", canary = { stable_version = "shop-2-score-00007-abc", weight = 0.1 } }
     }
   }
 
@@ -205,12 +209,16 @@ run "everything_set" {
     error_message = "Proxies of one's own must be believed too."
   }
   assert {
-    condition     = local.size.score.canary.weight == 0.1 && local.size.score.memory_mb == 1024
+    condition     = local.size.score.canary.weight == 0.1 && local.size.score.billing == "instance" && local.size.score.memory_mb == 1024
     error_message = "A canary must not change the size."
   }
   assert {
     condition     = keys(terraform_data.build) == ["beacon", "profile", "score"] && module.enrich.build == null
     error_message = "An image of one's own is not built."
+  }
+  assert {
+    condition     = alltrue([for b in terraform_data.build : b.triggers_replace[1] == var.encryption_key])
+    error_message = "With another key there is another repository, for which all must be built anew."
   }
   assert {
     condition     = module.enrich.policy["PullRaw"] == "roles/pubsub.subscriber on subscription projects/mycompany-web/subscriptions/shop-2-raw-enrich"
@@ -219,6 +227,28 @@ run "everything_set" {
   assert {
     condition     = module.enrich.policy["PublishRows"] == "roles/pubsub.publisher on topic projects/mycompany-web/topics/shop-2-rows" && output.archive_table == "mycompany-web.shop_2_archive.events"
     error_message = "Enrich must be able to write to the archive."
+  }
+}
+
+# Until the hostname and its certificate are there, everything goes on as before.
+run "before_a_load_balancer" {
+  command = plan
+
+  variables {
+    edge = { kind = "load_balancer", close = false, domain = { name = "t.shop.example" } }
+  }
+
+  assert {
+    condition     = output.beacon_url == module.beacon.url && output.profile_url == module.profile.url && startswith(module.beacon.url, "https://hito-beacon-")
+    error_message = "Events must go where they arrive."
+  }
+  assert {
+    condition     = local.trusted_proxies == 1
+    error_message = "Whoever goes around the load balancer could say that he is somebody else."
+  }
+  assert {
+    condition     = output.edge_target != null && length(module.firewall) == 1
+    error_message = "The load balancer must be made, so that its certificate can be."
   }
 }
 
@@ -260,7 +290,7 @@ run "watched" {
 
   assert {
     condition = toset(keys(module.observability.alarms)) == toset(concat(
-      ["beacon-5xx", "profile-5xx", "beacon-refused", "quarantine", "score-window-evictions", "latency-burn-fast", "latency-burn-slow"],
+      ["beacon-5xx", "beacon-unreachable", "profile-5xx", "score-sweep", "beacon-refused", "quarantine", "score-window-evictions", "latency-burn-fast", "latency-burn-slow"],
       [for f in setproduct(["beacon", "enrich", "score", "profile"], ["throttles", "instances", "duration", "errors-logged"]) : join("-", f)],
       [for f in setproduct(["enrich", "score"], ["errors", "iterator-age", "age", "stalled", "given-up"]) : join("-", f)],
       ["actions-dead-letters", "archive-dead-letters", "enrich-redrive-dead-letters", "enrich-redrive-age", "score-redrive-dead-letters", "score-redrive-age"],

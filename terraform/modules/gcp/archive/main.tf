@@ -35,6 +35,12 @@ resource "google_bigquery_dataset" "this" {
   delete_contents_on_destroy = !var.deletion_protection
   labels                     = var.labels
 
+  # Else every viewer of the project reads all events. Who is to read them is granted the table.
+  access {
+    role          = "OWNER"
+    special_group = "projectOwners"
+  }
+
   dynamic "default_encryption_configuration" {
     for_each = var.encryption_key == null ? [] : [var.encryption_key]
 

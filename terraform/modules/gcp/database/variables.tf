@@ -62,7 +62,7 @@ variable "deletion_protection" {
 }
 
 variable "encryption_key" {
-  description = "Name of your own KMS key, in the database's region; Firestore's service agent must be allowed to use it, and Google must have allowed the project such databases. null: a key of Google's, which costs nothing."
+  description = "Name of your own KMS key, in the database's region; Firestore's service agent must be allowed to use it, and Google must have allowed the project such databases. Another one is another database, without what is in it. null: a key of Google's, which costs nothing."
   type        = string
   default     = null
 

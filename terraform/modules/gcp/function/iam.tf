@@ -91,7 +91,6 @@ locals {
   invokers = merge(
     local.triggered ? { push = "serviceAccount:${var.push_account}" } : {},
     try(var.url.public, false) ? { public = "allUsers" } : {},
-    var.invokers,
   )
 }
 

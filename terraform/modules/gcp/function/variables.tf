@@ -234,6 +234,11 @@ variable "workers" {
     condition     = var.workers == 0 || (var.image != null && length(var.stream_triggers) == 1)
     error_message = "workers need an image, since what Google builds of a package is only called, and exactly one stream trigger."
   }
+
+  validation {
+    condition     = var.workers == 0 || var.canary == null
+    error_message = "workers have no canary: what pulls messages is of one version."
+  }
 }
 
 variable "environment" {
@@ -358,24 +363,12 @@ variable "schedule_triggers" {
 }
 
 variable "url" {
-  description = "Whether the function has an HTTPS address for the world. public: everybody may call it, and the function itself asks for a key; else only invokers. load_balancer: only by a load balancer before it. null: none, and only Pub/Sub and Cloud Scheduler of the project reach it."
+  description = "Whether the function has an HTTPS address for the world. public: everybody may call it, and the function itself asks for a key; else only who is granted run.invoker otherwise. load_balancer: only by a load balancer before it. null: none, and only Pub/Sub and Cloud Scheduler of the project reach it."
   type = object({
     public        = optional(bool, true)
     load_balancer = optional(bool, false)
   })
   default = null
-}
-
-variable "invokers" {
-  description = "Who may call the function besides its triggers, by name, such as serviceAccount:…"
-  type        = map(string)
-  default     = {}
-  nullable    = false
-
-  validation {
-    condition     = alltrue([for name, member in var.invokers : can(regex("^(serviceAccount|user|group):.+@.+$", member)) && !contains(["push", "public"], name)])
-    error_message = "invokers must be service accounts, users or groups, called neither push nor public: everybody only by url."
-  }
 }
 
 variable "canary" {

@@ -52,7 +52,7 @@ locals {
     # Messages that fail again and again get old alone: only what holds up others, and more than a few, wakes somebody.
     { for key, f in local.awaited : "${key}-iterator-age" => {
       runbook = "iterator-age", severity = "page", seconds = 300
-      says    = "${f.name} is more than ${var.thresholds.iterator_age_seconds} s behind its stream, with a tenth or more of what came in 5 minutes, for 5 minutes."
+      says    = "${f.name} is more than ${var.thresholds.iterator_age_seconds} s behind its stream, with more than ten messages and a tenth or more of what came in 5 minutes, for 5 minutes."
       query = join(" and ", [
         "max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{${local.subscription[f.subscription]}}) > ${var.thresholds.iterator_age_seconds}",
         "sum(pubsub_googleapis_com:subscription_num_undelivered_messages{${local.subscription[f.subscription]}}) > 10",
@@ -79,20 +79,22 @@ locals {
     } },
   )
 
-  # What a function answers itself, with what did not get so far, and what the load balancer answers, whoever made the answer.
+  # What a function answers itself, with what did not get so far, and what the load balancer answers, whoever made the answer. What
+  # there was no instance for is answered 429.
   answered = { for key in ["beacon", "profile"] : key => try(var.functions[key].public, true) || var.load_balancer == null ? {
-    part  = "sum(increase(${local.metric}calls_failed{${local.own[key]}}[5m]))"
-    whole = "(sum(increase(run_googleapis_com:request_count{${try(local.run[key], "")}}[5m])) or sum(increase(${local.metric}calls_failed{${local.own[key]}}[5m])))"
+    part  = "((sum(increase(${local.metric}calls_failed{${local.own[key]}}[5m])) or vector(0)) + ${local.throttled[key]})"
+    whole = "(sum(increase(run_googleapis_com:request_count{${try(local.run[key], "")}}[5m])) or sum(increase(${local.metric}calls_failed{${local.own[key]}}[5m])) or ${local.throttled[key]})"
     } : {
-    part  = "sum(increase(loadbalancing_googleapis_com:https_request_count{${local.balanced[key]},response_code_class=\"500\"}[5m]))"
+    part  = "((sum(increase(loadbalancing_googleapis_com:https_request_count{${local.balanced[key]},response_code_class=\"500\"}[5m])) or vector(0)) + ${local.throttled[key]})"
     whole = "sum(increase(loadbalancing_googleapis_com:https_request_count{${local.balanced[key]}}[5m]))"
   } }
-  balanced = { for key in ["beacon", "profile"] : key => "monitored_resource=\"https_lb_rule\",url_map_name=\"${coalesce(var.load_balancer, "none")}\",backend_target_name=\"${local.own_name[key]}\"" }
+  throttled = { for key in ["beacon", "profile"] : key => "(sum(increase(${local.metric}calls_throttled{${local.own[key]}}[5m])) or vector(0))" }
+  balanced  = { for key in ["beacon", "profile"] : key => "monitored_resource=\"https_lb_rule\",url_map_name=\"${coalesce(var.load_balancer, "none")}\",backend_target_name=\"${local.own_name[key]}\"" }
 
   beacon_alarms = { for key, alarm in {
     "beacon-5xx" = merge(local.answered.beacon, {
       runbook = "beacon-5xx", severity = "page", seconds = 120
-      says    = "More than ${var.thresholds.beacon_5xx_percent} % of the beacons are answered 5xx, over 5 minutes."
+      says    = "More than ${var.thresholds.beacon_5xx_percent} % of the beacons are answered 5xx, or 429 since there is no instance for them, over 5 minutes."
       percent = var.thresholds.beacon_5xx_percent
     })
     "beacon-refused" = {
@@ -111,9 +113,16 @@ locals {
     }
   } : key => alarm if contains(keys(var.functions), "beacon") }
 
+  # A name that leads nowhere and a certificate that is over are no answer that anybody counts.
+  outside_alarms = { for c in var.check[*] : "beacon-unreachable" => {
+    runbook = "beacon-unreachable", severity = "page", seconds = 300
+    says    = "${c.host} does not answer as a beacon does to most of who ask from outside, for 5 minutes."
+    query   = "avg(avg_over_time(monitoring_googleapis_com:uptime_check_check_passed{monitored_resource=\"uptime_url\",host=\"${c.host}\"}[3m])) < 0.5"
+  } }
+
   profile_alarms = { for key in setintersection(["profile"], keys(var.functions)) : "profile-5xx" => merge(local.answered.profile, {
     runbook = "profile-5xx", severity = "ticket", seconds = 120
-    says    = "More than ${var.thresholds.beacon_5xx_percent} % of the reads are answered 5xx, over 5 minutes."
+    says    = "More than ${var.thresholds.beacon_5xx_percent} % of the reads are answered 5xx, or 429 since there is no instance for them, over 5 minutes."
     percent = var.thresholds.beacon_5xx_percent
   }) }
 
@@ -136,6 +145,12 @@ locals {
   )
 
   score_alarms = merge(
+    # A sweep that fails, is not let in or is not called tells nothing: it is told of when it is through, also of nobody.
+    { for key in setintersection(["score"], var.sweep ? keys(var.functions) : []) : "score-sweep" => {
+      runbook = "sweep", severity = "ticket", seconds = 900
+      says    = "No sweep came through, for 15 minutes: segments follow events only."
+      query   = "(sum(increase(${local.metric}fragments_swept_count{${local.own.score}}[5m])) or vector(0)) == 0"
+    } },
     { for key in setintersection(["score"], keys(var.functions)) : "score-window-evictions" => {
       runbook = "window-evictions", severity = "ticket", seconds = 900
       says    = "Message ids leave the dedupe window before their time: a repeat could be counted again."
@@ -175,37 +190,54 @@ locals {
     percent = 1
   } }
 
-  # A table's cluster is called as its instance.
-  cluster = { for key, t in var.tables : key => "monitored_resource=\"bigtable_cluster\",cluster=\"${t.instance}\"" }
-  table   = { for key, t in var.tables : key => "monitored_resource=\"bigtable_table\",cluster=\"${t.instance}\",table=\"${t.name}\"" }
+  # Without an instance it is a database of Firestore. A table's cluster is called as its instance.
+  bigtables = { for key, t in var.tables : key => t if t.instance != null }
+  database  = { for key, t in var.tables : key => "monitored_resource=\"firestore.googleapis.com/Database\",database_id=\"${t.name}\"" if t.instance == null }
+  # ABORTED and FAILED_PRECONDITION are what writers that meet are told, NOT_FOUND is an answer.
+  database_failed = "response_code=~\"UNAVAILABLE|INTERNAL|UNKNOWN|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|PERMISSION_DENIED|UNAUTHENTICATED|INVALID_ARGUMENT\""
+  cluster         = { for key, t in local.bigtables : key => "monitored_resource=\"bigtable_cluster\",cluster=\"${t.instance}\"" }
+  table           = { for key, t in local.bigtables : key => "monitored_resource=\"bigtable_table\",cluster=\"${t.instance}\",table=\"${t.name}\"" }
 
   table_alarms = merge(
-    { for key, t in var.tables : "${key}-cpu" => {
+    { for key, t in local.bigtables : "${key}-cpu" => {
       runbook = "table-cpu", severity = "ticket", seconds = 600
       says    = "The nodes of ${t.instance} use more than ${var.thresholds.table_cpu_percent} % of their processors, for 10 minutes."
       query   = "max(bigtable_googleapis_com:cluster_cpu_load{${local.cluster[key]}}) > ${var.thresholds.table_cpu_percent / 100}"
     } },
-    { for key, t in var.tables : "${key}-hottest-node" => {
+    { for key, t in local.bigtables : "${key}-hottest-node" => {
       runbook = "table-cpu", severity = "ticket", seconds = 600
       says    = "One node of ${t.instance} uses more than 95 % of its processors, for 10 minutes."
       query   = "max(bigtable_googleapis_com:cluster_cpu_load_hottest_node{${local.cluster[key]}}) > 0.95"
     } },
-    { for key, t in var.tables : "${key}-storage" => {
+    { for key, t in local.bigtables : "${key}-storage" => {
       runbook = "table-storage", severity = "ticket", seconds = 600
       says    = "${t.instance} stores more than ${var.thresholds.table_storage_percent} % of what its nodes may."
       query   = "max(bigtable_googleapis_com:cluster_storage_utilization{${local.cluster[key]}}) > ${var.thresholds.table_storage_percent / 100}"
     } },
     # Reads are sweeps too, which take their time.
-    { for key, t in var.tables : "${key}-latency" => {
+    { for key, t in local.bigtables : "${key}-latency" => {
       runbook = "table-latency", severity = "ticket", seconds = 300
       says    = "${t.name} takes more than ${var.thresholds.table_latency_milliseconds} ms for the slowest hundredth of its writes, over 5 minutes."
       query   = "histogram_quantile(0.99, sum by (le) (increase(bigtable_googleapis_com:server_latencies_bucket{${local.table[key]},method=~\".*(Mutate|Modify).*\"}[5m]))) > ${var.thresholds.table_latency_milliseconds}"
     } },
-    { for key, t in var.tables : "${key}-system-errors" => {
+    { for key, t in local.bigtables : "${key}-system-errors" => {
       runbook = "table-system-errors", severity = "ticket", seconds = 120
       says    = "${t.name} answers more than 1 % of its requests with an error, over 5 minutes."
       part    = "sum(increase(bigtable_googleapis_com:server_error_count{${local.table[key]}}[5m]))"
       whole   = "sum(increase(bigtable_googleapis_com:server_request_count{${local.table[key]}}[5m]))"
+      percent = 1
+    } },
+    # https://cloud.google.com/firestore/native/docs/understand-performance-monitoring
+    { for key, d in local.database : "${key}-latency" => {
+      runbook = "table-latency", severity = "ticket", seconds = 300
+      says    = "${var.tables[key].name} takes more than ${var.thresholds.table_latency_milliseconds} ms for the slowest hundredth of its writes, over 5 minutes."
+      query   = "histogram_quantile(0.99, sum by (le) (increase(firestore_googleapis_com:api_request_latencies_bucket{${d},api_method=~\".*Commit\"}[5m]))) > ${var.thresholds.table_latency_milliseconds / 1000}"
+    } },
+    { for key, d in local.database : "${key}-system-errors" => {
+      runbook = "table-system-errors", severity = "ticket", seconds = 120
+      says    = "${var.tables[key].name} answers more than 1 % of its requests with an error, over 5 minutes."
+      part    = "sum(increase(firestore_googleapis_com:api_request_count{${d},${local.database_failed}}[5m]))"
+      whole   = "sum(increase(firestore_googleapis_com:api_request_count{${d}}[5m]))"
       percent = 1
     } },
   )
@@ -218,7 +250,7 @@ locals {
 
   # One in a handful is no rate: all rates wait for five.
   alarms = { for key, a in merge(
-    local.function_alarms, local.beacon_alarms, local.profile_alarms, local.relay_alarms, local.score_alarms, local.queue_alarms,
+    local.function_alarms, local.beacon_alarms, local.outside_alarms, local.profile_alarms, local.relay_alarms, local.score_alarms, local.queue_alarms,
     local.stream_alarms, local.table_alarms, local.archive_alarms,
   ) : key => merge({ part = null, whole = null, percent = null }, a, { query = try(a.query, "100 * ${a.part} / ${a.whole} > ${a.percent} and ${a.part} >= 5") }) }
 }

@@ -1,7 +1,7 @@
-# Who watches: channels that alerts go to, alarms that each lead to a runbook, an objective, and a dashboard.
+# Who watches: channels that alerts go to, alarms that each lead to a runbook, an objective, a check from outside, and a dashboard.
 #
-# Alarms are two kinds: "page" wakes somebody, "ticket" waits until the morning. Both go to every channel; the kind stands first in
-# the alarm's text, and is its severity and a label of it, so that what receives them can tell.
+# Alarms are two kinds: "page" wakes somebody, "ticket" waits until the morning. Both go to every channel that does not say which it
+# takes; the kind stands first in the alarm's text, and is its severity and a label of it, so that what receives them can tell.
 
 locals {
   # What the functions' own metrics go by: the names they have on Cloud Run.
@@ -60,7 +60,7 @@ resource "google_monitoring_alert_policy" "this" {
     }
   }
 
-  notification_channels = contains(var.quiet, each.key) ? [] : [for c in google_monitoring_notification_channel.this : c.id]
+  notification_channels = contains(var.quiet, each.key) ? [] : [for name, c in google_monitoring_notification_channel.this : c.id if contains(var.notify[name].severities, each.value.severity)]
 
   alert_strategy {
     auto_close           = "1800s"
@@ -127,4 +127,32 @@ resource "google_monitoring_slo" "latency" {
   }
 
   depends_on = [terraform_data.known]
+}
+
+# Asks as a browser does, from all over the world, and through all that stands before the beacon. What it asks takes no event in.
+resource "google_monitoring_uptime_check_config" "beacon" {
+  count = var.check == null ? 0 : 1
+
+  project      = var.account
+  display_name = "${var.name}-beacon"
+  period       = "60s"
+  timeout      = "10s"
+  user_labels  = var.labels
+
+  monitored_resource {
+    type   = "uptime_url"
+    labels = { project_id = var.account, host = var.check.host }
+  }
+
+  http_check {
+    path         = var.check.path
+    port         = 443
+    use_ssl      = true
+    validate_ssl = true
+  }
+
+  content_matchers {
+    content = "Segment.io"
+    matcher = "CONTAINS_STRING"
+  }
 }

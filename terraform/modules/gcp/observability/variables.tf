@@ -32,13 +32,19 @@ variable "name" {
 }
 
 variable "notify" {
-  description = "Who is told, by a name of your choice: protocol (email, https, pubsub or sms) and address: of pubsub a topic, projects/P/topics/T. An address with a key in it, as paging services give, lands in the state."
+  description = "Who is told, by a name of your choice: protocol (email, https, pubsub or sms) and address: of pubsub a topic, projects/P/topics/T; and of which alarms (severities: page, ticket). An address with a key in it, as paging services give, lands in the state."
   type = map(object({
-    protocol = optional(string, "email")
-    address  = string
+    protocol   = optional(string, "email")
+    address    = string
+    severities = optional(set(string), ["page", "ticket"])
   }))
   default  = {}
   nullable = false
+
+  validation {
+    condition     = alltrue([for n in var.notify : length(n.severities) > 0 && length(setsubtract(n.severities, ["page", "ticket"])) == 0])
+    error_message = "notify's severities must be page, ticket or both."
+  }
 
   validation {
     condition     = alltrue([for n in var.notify : contains(["email", "https", "pubsub", "sms"], n.protocol)])
@@ -98,10 +104,10 @@ variable "queues" {
 }
 
 variable "tables" {
-  description = "The tables to watch, by what they are: name, and name of the instance, which is its cluster's too."
+  description = "The tables to watch, by what they are: name, and name of the instance, which is its cluster's too. Without an instance it is a database of Firestore's."
   type = map(object({
     name     = string
-    instance = string
+    instance = optional(string)
   }))
   default  = {}
   nullable = false
@@ -118,6 +124,27 @@ variable "load_balancer" {
   description = "Name of the load balancer (URL map) in front of beacon and profile, null when their own URLs are what is called. It calls a function's backend by the function's name."
   type        = string
   default     = null
+}
+
+variable "check" {
+  description = "What is asked from outside, by HTTPS, every minute: a host, and a path that the beacon answers with its settings (/v1/projects/<write key>/settings). null: nothing."
+  type = object({
+    host = string
+    path = string
+  })
+  default = null
+
+  validation {
+    condition     = var.check == null || try(can(regex("^[a-z0-9.-]+$", var.check.host)) && can(regex("^/[^ ]+/settings$", var.check.path)), false)
+    error_message = "check must be a hostname and a path that ends with /settings."
+  }
+}
+
+variable "sweep" {
+  description = "Whether score is to sweep all profiles, so that somebody is told when it does not."
+  type        = bool
+  default     = false
+  nullable    = false
 }
 
 variable "runbooks" {

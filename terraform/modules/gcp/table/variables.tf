@@ -21,7 +21,7 @@ variable "region" {
 }
 
 variable "zone" {
-  description = "Zone of the region that the table's nodes are in, such as europe-west1-b. null: the region's zone b."
+  description = "Zone of the region that the table's nodes are in, such as europe-west1-b. Another one is another table, without what is in it. null: the region's zone b."
   type        = string
   default     = null
 
@@ -108,7 +108,7 @@ variable "deletion_protection" {
 }
 
 variable "encryption_key" {
-  description = "Name of your own KMS key, in the table's region; Bigtable's service agent must be allowed to use it. null: a key of Google's, which costs nothing."
+  description = "Name of your own KMS key, in the table's region; Bigtable's service agent must be allowed to use it. Another one is another table, without what is in it. null: a key of Google's, which costs nothing."
   type        = string
   default     = null
 

@@ -67,6 +67,10 @@ run "delivery" {
 
 run "least_privilege" {
   assert {
+    condition     = [for a in google_bigquery_dataset.this.access : "${a.role} ${a.special_group}"] == ["OWNER projectOwners"]
+    error_message = "Viewers of the project may not read all events."
+  }
+  assert {
     condition = [google_bigquery_table_iam_member.this.dataset_id, google_bigquery_table_iam_member.this.table_id, google_bigquery_table_iam_member.this.role, google_bigquery_table_iam_member.this.member] == [
       "hito_archive", "events", "roles/bigquery.dataEditor", "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
     ]

@@ -70,6 +70,17 @@ run "load_balancer" {
   }
 }
 
+run "another_hostname" {
+  variables {
+    kind   = "load_balancer"
+    domain = { name = "events.shop.example" }
+  }
+  assert {
+    condition     = google_compute_managed_ssl_certificate.this[0].name == "hito-${substr(sha256("events.shop.example"), 0, 8)}" && google_compute_target_https_proxy.this[0].ssl_certificates == tolist(["projects/hito-test/global/sslCertificates/${google_compute_managed_ssl_certificate.this[0].name}"])
+    error_message = "Another hostname's certificate must be another one, or it could not be made while the first is in use."
+  }
+}
+
 run "own_certificate" {
   variables {
     kind   = "load_balancer"

@@ -31,7 +31,7 @@ run "bad_1" {
     permissions           = { "Publish it" = { role = "roles/pubsub.publisher", kind = "topic", id = "projects/p/topics/t" } }
     stream_triggers       = { s = { stream = "hito-enriched", subscription = "hito-enriched-score" } }
     schedule_triggers     = { sweep = { minutes = 7 } }
-    invokers              = { everybody = "allUsers" }
+    billing               = "month"
     canary                = { stable_version = "LATEST", weight = 0.1 }
     encryption_key        = "mine"
     labels                = { Mine = "no" }
@@ -40,7 +40,7 @@ run "bad_1" {
   expect_failures = [
     var.account, var.project_number, var.region, var.name, var.description, var.target, var.package,
     var.memory_mb, var.requests_per_instance, var.concurrency, var.environment, var.permissions,
-    var.stream_triggers, var.schedule_triggers, var.invokers, var.canary, var.encryption_key, var.labels,
+    var.stream_triggers, var.schedule_triggers, var.billing, var.canary, var.encryption_key, var.labels,
   ]
 }
 
@@ -54,10 +54,9 @@ run "bad_2" {
     permissions     = { Everything = { role = "roles/editor", kind = "topic", id = "projects/p/topics/t" } }
     stream_triggers = { s = { stream = "projects/p/topics/t", subscription = "hito-enriched-score", max_deliveries = 4 } }
     canary          = { stable_version = "hito-score-00006-xyz", weight = 1 }
-    invokers        = { push = "serviceAccount:a@b.iam.gserviceaccount.com" }
   }
 
-  expect_failures = [var.cpu, var.image, var.environment, var.permissions, var.stream_triggers, var.canary, var.invokers]
+  expect_failures = [var.cpu, var.image, var.environment, var.permissions, var.stream_triggers, var.canary]
 }
 
 run "bad_3" {
@@ -155,6 +154,18 @@ run "bad_workers_of_nothing" {
     package = null
     image   = "europe-west1-docker.pkg.dev/mycompany-web/hito/score:1"
     workers = 1
+  }
+  expect_failures = [var.workers]
+}
+
+run "bad_canary_of_workers" {
+  command = plan
+  variables {
+    package         = null
+    image           = "europe-west1-docker.pkg.dev/mycompany-web/hito/score:1"
+    workers         = 1
+    stream_triggers = { s = { stream = "projects/p/topics/t", subscription = "hito-enriched-score" } }
+    canary          = { stable_version = "hito-score-00006-xyz", weight = 0.1 }
   }
   expect_failures = [var.workers]
 }

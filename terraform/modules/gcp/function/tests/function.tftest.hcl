@@ -72,6 +72,17 @@ run "function" {
 }
 
 # Nobody calls it, it may do nothing, and nobody reaches it from outside.
+run "billed_by_instance" {
+  command = plan
+  variables {
+    billing = "instance"
+  }
+  assert {
+    condition     = !google_cloud_run_v2_service.this.template[0].containers[0].resources[0].cpu_idle
+    error_message = "It must be paid for as long as it is there."
+  }
+}
+
 run "least_privilege" {
   assert {
     condition     = google_service_account.this.account_id == "hito-score" && google_cloud_run_v2_service.this.template[0].service_account == "hito-score@mycompany-web.iam.gserviceaccount.com"
@@ -327,13 +338,12 @@ run "url_behind_a_load_balancer" {
 
 run "private_url" {
   variables {
-    url      = { public = false }
-    invokers = { team = "group:web@example.com" }
+    url = { public = false }
   }
 
   assert {
-    condition     = { for name, m in google_cloud_run_v2_service_iam_member.invoker : name => m.member } == { team = "group:web@example.com" }
-    error_message = "An address that is not public is for those who are named."
+    condition     = length(google_cloud_run_v2_service_iam_member.invoker) == 0 && google_cloud_run_v2_service.this.ingress == "INGRESS_TRAFFIC_ALL"
+    error_message = "An address that is not public is nobody's until it is granted."
   }
 }
 

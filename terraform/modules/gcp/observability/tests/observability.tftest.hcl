@@ -22,6 +22,8 @@ variables {
   }
   tables   = { table = { name = "hito", instance = "hito-table" } }
   archives = { enriched = "hito-archive" }
+  check    = { host = "t.shop.example", path = "/v1/projects/demo/settings" }
+  sweep    = true
 }
 
 # Two clouds.
@@ -52,7 +54,7 @@ run "alarms" {
       "enrich-iterator-age", "score-iterator-age", "enrich-stalled", "score-stalled",
       "actions-dead-letters", "score-redrive-dead-letters", "score-redrive-age", "raw-write-throttles", "enriched-write-throttles",
       "table-system-errors", "enriched-archive-age", "latency-burn-fast", "latency-burn-slow",
-      "table-cpu", "table-hottest-node", "table-storage", "table-latency",
+      "table-cpu", "table-hottest-node", "table-storage", "table-latency", "beacon-unreachable", "score-sweep",
       "beacon-instances", "score-instances", "enrich-age", "score-age", "enrich-given-up", "score-given-up",
     ], keys(output.alarms))) == 0
     error_message = "Something is not watched."
@@ -106,7 +108,7 @@ run "queries" {
     error_message = "Durations are in milliseconds, ages in seconds."
   }
   assert {
-    condition     = alltrue([for a in google_monitoring_alert_policy.this : can(regex("\"hito[\"-]", a.conditions[0].condition_prometheus_query_language[0].query))])
+    condition     = alltrue([for key, a in google_monitoring_alert_policy.this : can(regex("\"hito[\"-]", a.conditions[0].condition_prometheus_query_language[0].query)) if key != "beacon-unreachable"]) # which has a hostname
     error_message = "Another install's metrics must not alarm here."
   }
   assert {
@@ -173,13 +175,46 @@ run "objective" {
     condition     = google_monitoring_slo.latency[0].request_based_sli[0].distribution_cut[0].range[0].max == 1000 && strcontains(google_monitoring_slo.latency[0].request_based_sli[0].distribution_cut[0].distribution_filter, "metric.type=\"logging.googleapis.com/user/${google_logging_metric.measured["latency"].name}\"") && contains(google_logging_metric.measured["latency"].bucket_options[0].explicit_buckets[0].bounds, 1000)
     error_message = "What is within the time promised must be counted exactly."
   }
+}
+
+run "from_outside" {
   assert {
-    condition     = output.dashboard_url == "https://console.cloud.google.com/monitoring/dashboards/builder/abc-1?project=mycompany-web"
-    error_message = "The dashboard must be found."
+    condition = (
+      google_monitoring_uptime_check_config.beacon[0].monitored_resource[0].labels.host == "t.shop.example" && google_monitoring_uptime_check_config.beacon[0].http_check[0].path == "/v1/projects/demo/settings" &&
+      google_monitoring_uptime_check_config.beacon[0].http_check[0].use_ssl && google_monitoring_uptime_check_config.beacon[0].http_check[0].validate_ssl && google_monitoring_uptime_check_config.beacon[0].content_matchers[0].content == "Segment.io"
+    )
+    error_message = "The beacon must be asked as a browser does, and the certificate be looked at."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.this["beacon-unreachable"].severity == "CRITICAL" && strcontains(google_monitoring_alert_policy.this["beacon-unreachable"].conditions[0].condition_prometheus_query_language[0].query, "host=\"t.shop.example\"")
+    error_message = "That no beacon arrives must wake somebody."
+  }
+}
+
+# A database of Firestore's in place of a table.
+run "documents" {
+  variables {
+    tables = { table = { name = "hito-table" } }
+  }
+  assert {
+    condition     = [for key in keys(output.alarms) : key if startswith(key, "table-")] == ["table-latency", "table-system-errors"]
+    error_message = "The database must be watched."
+  }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.this["table-latency"].conditions[0].condition_prometheus_query_language[0].query, "database_id=\"hito-table\"") && endswith(google_monitoring_alert_policy.this["table-latency"].conditions[0].condition_prometheus_query_language[0].query, " > 0.2")
+    error_message = "Its latencies are in seconds."
   }
 }
 
 run "dashboard" {
+  assert {
+    condition     = output.dashboard_url == "https://console.cloud.google.com/monitoring/dashboards/builder/abc-1?project=mycompany-web"
+    error_message = "The dashboard must be found."
+  }
+  assert {
+    condition     = strcontains(google_monitoring_dashboard.this.dashboard_json, "le=~\\\"1000(") && contains(google_logging_metric.measured["latency"].bucket_options[0].explicit_buckets[0].bounds, 1000)
+    error_message = "What is within the time promised must be counted exactly."
+  }
   assert {
     condition     = length(jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles[0].widget.incidentList.policyNames) == length(google_monitoring_alert_policy.this)
     error_message = "The dashboard must have every alarm of the install, and no other."
@@ -204,11 +239,13 @@ run "settings" {
     name = "shop-2"
     notify = {
       team  = { address = "team@shop.example" }
-      pager = { protocol = "https", address = "https://events.pager.example/1" }
+      pager = { protocol = "https", address = "https://events.pager.example/1", severities = ["page"] }
       chat  = { protocol = "pubsub", address = "projects/mycompany-chat/topics/alerts" }
       night = { protocol = "sms", address = "+491701234567" }
     }
     quiet         = ["beacon-5xx", "latency-burn-slow"]
+    check         = null
+    sweep         = false
     load_balancer = "shop-2"
     functions = {
       beacon  = { name = "shop-2-beacon", timeout_seconds = 10 }
@@ -223,6 +260,14 @@ run "settings" {
   assert {
     condition     = length(google_monitoring_alert_policy.this["beacon-5xx"].notification_channels) == 0 && length(google_monitoring_alert_policy.this["latency-burn-slow"].notification_channels) == 0 && length(google_monitoring_alert_policy.this["latency-burn-fast"].notification_channels) == 4
     error_message = "Quiet alarms tell nobody, others do."
+  }
+  assert {
+    condition     = length(google_monitoring_alert_policy.this["beacon-refused"].notification_channels) == 3
+    error_message = "What waits until the morning must not wake whom pages do."
+  }
+  assert {
+    condition     = !contains(keys(output.alarms), "beacon-unreachable") && !contains(keys(output.alarms), "score-sweep")
+    error_message = "What was not asked for must not alarm."
   }
   assert {
     condition = { for name, c in google_monitoring_notification_channel.this : name => "${c.type} ${jsonencode(c.labels)}" } == {
@@ -272,9 +317,10 @@ run "little_to_watch" {
     queues    = {}
     tables    = {}
     archives  = {}
+    check     = null
   }
   assert {
-    condition     = length(google_monitoring_alert_policy.this) == 0 && length(google_logging_metric.measured) == 0 && length(google_logging_metric.counted) == 0 && length(google_logging_project_exclusion.calls) == 0 && length(google_monitoring_slo.latency) == 0
+    condition     = length(google_monitoring_alert_policy.this) == 0 && length(google_logging_metric.measured) == 0 && length(google_logging_metric.counted) == 0 && length(google_logging_project_exclusion.calls) == 0 && length(google_monitoring_slo.latency) == 0 && length(google_monitoring_uptime_check_config.beacon) == 0
     error_message = "What is not there is not watched."
   }
 }
@@ -291,6 +337,14 @@ run "bad_address" {
   command = plan
   variables {
     notify = { team = { address = "team" } }
+  }
+  expect_failures = [var.notify]
+}
+
+run "bad_severity" {
+  command = plan
+  variables {
+    notify = { team = { address = "team@shop.example", severities = ["critical"] } }
   }
   expect_failures = [var.notify]
 }
@@ -334,9 +388,10 @@ run "bad_settings" {
     project_number = "mycompany-web"
     name           = "Hito"
     runbooks       = "http://wiki/"
+    check          = { host = "https://t.shop.example", path = "/" }
     thresholds     = { table_cpu_percent = 100 }
     functions      = { beacon = { name = "b", timeout_seconds = 0 } }
     labels         = { Install = "hito" }
   }
-  expect_failures = [var.account, var.project_number, var.name, var.runbooks, var.thresholds, var.functions, var.labels]
+  expect_failures = [var.account, var.project_number, var.name, var.runbooks, var.check, var.thresholds, var.functions, var.labels]
 }

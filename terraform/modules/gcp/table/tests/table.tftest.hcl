@@ -22,6 +22,17 @@ run "keeps_what_it_has" {
   }
 }
 
+run "opens" {
+  assert {
+    condition     = google_project_iam_custom_role.open.permissions == toset(["bigtable.instances.ping"]) && google_project_iam_custom_role.open.role_id == "hito_open"
+    error_message = "The role must let a client in, and nothing else."
+  }
+  assert {
+    condition     = output.open == { kind = "instance", role = "projects/mycompany-web/roles/hito_open", id = "projects/mycompany-web/instances/hito-table" }
+    error_message = "What a client needs must be told."
+  }
+}
+
 run "families" {
   assert {
     condition     = sort([for f in google_bigtable_table.this.column_family : "${f.family} ${f.type == null ? "values" : f.type}"]) == tolist(["f values", "l intsum", "s values"])
