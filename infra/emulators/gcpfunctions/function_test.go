@@ -72,6 +72,9 @@ func TestFunction(t *testing.T) {
 	if status, _, _ := ask(t, f, http.MethodGet, "/panic", "", nil); status != 500 {
 		t.Errorf("a panic is answered %d", status)
 	}
+	for until := time.Now().Add(10 * time.Second); !f.Log.Contains("panic message: as told") && time.Now().Before(until); {
+		time.Sleep(5 * time.Millisecond) // the log comes by a pipe, after the answer
+	}
 	if !f.Log.Contains("panic message: as told") || slices.Contains(f.Log.Lines(), "") {
 		t.Errorf("the log is %q", f.Log.Lines())
 	}
